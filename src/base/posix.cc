@@ -1,0 +1,166 @@
+#include "base/posix.h"
+
+#include <dirent.h>
+#include <fmt/format.h>
+#include <sys/file.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <memory>
+#include <utility>
+
+namespace imgcachefs {
+
+void UniqueFd::reset(int fd) {
+  if (fd_ >= 0) ::close(fd_);
+  fd_ = fd;
+}
+
+namespace posix {
+namespace {
+
+template <typename Call>
+auto retry_eintr(Call call) {
+  decltype(call()) result;
+  do {
+    result = call();
+  } while (result < 0 && errno == EINTR);
+  return result;
+}
+
+template <typename Call>
+Status checked(std::string_view what, Call call) {
+  if (retry_eintr(call) < 0) return fail_errno(what, errno);
+  return {};
+}
+
+}  // namespace
+
+Result<UniqueFd> open_at(int dir, const std::string& name, int flags, mode_t mode) {
+  int fd = retry_eintr([&] { return ::openat(dir, name.c_str(), flags | O_CLOEXEC, mode); });
+  if (fd < 0) return fail_errno(name, errno);
+  return UniqueFd(fd);
+}
+
+Result<struct stat> stat_at(int dir, const std::string& name) {
+  struct stat st;
+  if (::fstatat(dir, name.c_str(), &st, AT_SYMLINK_NOFOLLOW) < 0) return fail_errno(name, errno);
+  return st;
+}
+
+Result<struct stat> stat_fd(int fd) {
+  struct stat st;
+  if (::fstat(fd, &st) < 0) return fail_errno("fstat", errno);
+  return st;
+}
+
+Result<struct statvfs> statvfs_fd(int fd) {
+  struct statvfs st;
+  if (retry_eintr([&] { return ::fstatvfs(fd, &st); }) < 0) return fail_errno("fstatvfs", errno);
+  return st;
+}
+
+Status unlink_at(int dir, const std::string& name) {
+  return checked(name, [&] { return ::unlinkat(dir, name.c_str(), 0); });
+}
+
+Status rename_at(int from_dir, const std::string& from, int to_dir, const std::string& to) {
+  return checked(from, [&] { return ::renameat(from_dir, from.c_str(), to_dir, to.c_str()); });
+}
+
+Status make_dir_at(int dir, const std::string& name, mode_t mode) {
+  if (::mkdirat(dir, name.c_str(), mode) < 0 && errno != EEXIST) return fail_errno(name, errno);
+  return {};
+}
+
+Status write_at(int fd, std::span<const std::byte> bytes, uint64_t offset) {
+  while (!bytes.empty()) {
+    ssize_t n = retry_eintr(
+        [&] { return ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset)); });
+    if (n < 0) return fail_errno("write", errno);
+    if (n == 0) return fail_errno("write", ENOSPC);
+    bytes = bytes.subspan(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return {};
+}
+
+Result<size_t> read_at(int fd, std::span<std::byte> into, uint64_t offset) {
+  size_t done = 0;
+  while (done < into.size()) {
+    ssize_t n = retry_eintr([&] {
+      return ::pread(fd, into.data() + done, into.size() - done, static_cast<off_t>(offset + done));
+    });
+    if (n < 0) return fail_errno("read", errno);
+    if (n == 0) break;
+    done += static_cast<size_t>(n);
+  }
+  return done;
+}
+
+Result<std::string> read_file_at(int dir, const std::string& name, size_t limit) {
+  auto fd = open_at(dir, name, O_RDONLY);
+  if (!fd) return fail(fd.error());
+  auto st = stat_fd(fd->get());
+  if (!st) return fail(st.error().in(name));
+  if (static_cast<uint64_t>(st->st_size) > limit)
+    return fail(ErrorKind::kInvalid, fmt::format("{}: larger than {} bytes", name, limit));
+  std::string text(static_cast<size_t>(st->st_size), '\0');
+  auto n = read_at(fd->get(), std::as_writable_bytes(std::span(text)), 0);
+  if (!n) return fail(n.error().in(name));
+  text.resize(*n);
+  return text;
+}
+
+Status truncate(int fd, uint64_t size) {
+  return checked("ftruncate", [&] { return ::ftruncate(fd, static_cast<off_t>(size)); });
+}
+
+Status sync_data(int fd) {
+  return checked("fdatasync", [&] { return ::fdatasync(fd); });
+}
+
+Status sync_all(int fd) {
+  return checked("fsync", [&] { return ::fsync(fd); });
+}
+
+Status punch_hole(int fd, uint64_t offset, uint64_t length) {
+  return checked("fallocate", [&] {
+    return ::fallocate(fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, static_cast<off_t>(offset),
+                       static_cast<off_t>(length));
+  });
+}
+
+Status set_times(int fd, const struct timespec times[2]) {
+  return checked("futimens", [&] { return ::futimens(fd, times); });
+}
+
+Status try_lock(int fd, LockMode mode) {
+  int operation = (mode == LockMode::kShared ? LOCK_SH : LOCK_EX) | LOCK_NB;
+  if (retry_eintr([&] { return ::flock(fd, operation); }) == 0) return {};
+  if (errno == EWOULDBLOCK) return fail(ErrorKind::kBusy, "locked by another user of it");
+  return fail_errno("flock", errno);
+}
+
+Result<std::vector<DirEntry>> list_dir(int dir) {
+  // A descriptor of our own: fdopendir takes it over, and its position is not shared with others.
+  int fd = retry_eintr([&] { return ::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
+  if (fd < 0) return fail_errno("opendir", errno);
+  std::unique_ptr<DIR, int (*)(DIR*)> stream(::fdopendir(fd), &::closedir);
+  if (!stream) {
+    int error = errno;
+    ::close(fd);
+    return fail_errno("fdopendir", error);
+  }
+  std::vector<DirEntry> entries;
+  errno = 0;
+  while (const dirent* entry = ::readdir(stream.get())) {
+    std::string_view name = entry->d_name;
+    if (name != "." && name != "..") entries.push_back({std::string(name), entry->d_type});
+  }
+  if (errno != 0) return fail_errno("readdir", errno);
+  return entries;
+}
+
+}  // namespace posix
+}  // namespace imgcachefs

@@ -1,0 +1,76 @@
+// The system calls we use, as functions that return a Result and descriptors that close themselves.
+// Thread-safe as the calls below them are. EINTR is retried here and seen nowhere else.
+#pragma once
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace imgcachefs {
+
+// Owns a file descriptor; -1 is none.
+class UniqueFd {
+ public:
+  UniqueFd() = default;
+  explicit UniqueFd(int fd) : fd_(fd) {}
+  UniqueFd(UniqueFd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  UniqueFd& operator=(UniqueFd&& other) noexcept {
+    if (this != &other) reset(std::exchange(other.fd_, -1));
+    return *this;
+  }
+  UniqueFd(const UniqueFd&) = delete;
+  UniqueFd& operator=(const UniqueFd&) = delete;
+  ~UniqueFd() { reset(); }
+
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void reset(int fd = -1);
+
+ private:
+  int fd_ = -1;
+};
+
+namespace posix {
+
+// `name` is relative to the directory `dir` (AT_FDCWD: the working directory). O_CLOEXEC is always
+// added.
+Result<UniqueFd> open_at(int dir, const std::string& name, int flags, mode_t mode = 0600);
+Result<struct stat> stat_at(int dir, const std::string& name);  // never follows a symlink
+Result<struct stat> stat_fd(int fd);
+Result<struct statvfs> statvfs_fd(int fd);
+Status unlink_at(int dir, const std::string& name);
+Status rename_at(int from_dir, const std::string& from, int to_dir, const std::string& to);
+Status make_dir_at(int dir, const std::string& name, mode_t mode);  // an existing one is no error
+
+Status write_at(int fd, std::span<const std::byte> bytes, uint64_t offset);  // all of them
+// Fewer bytes than asked for only at the end of the file; returns how many.
+Result<size_t> read_at(int fd, std::span<std::byte> into, uint64_t offset);
+Result<std::string> read_file_at(int dir, const std::string& name, size_t limit = 64 << 20);
+Status truncate(int fd, uint64_t size);
+Status sync_data(int fd);  // fdatasync
+Status sync_all(int fd);   // fsync; also right for a directory
+Status punch_hole(int fd, uint64_t offset, uint64_t length);
+Status set_times(int fd, const struct timespec times[2]);
+
+enum class LockMode { kShared, kExclusive };
+// flock, without waiting: kBusy when somebody else has it. Gone with the last copy of the
+// descriptor.
+Status try_lock(int fd, LockMode mode);
+
+struct DirEntry {
+  std::string name;
+  unsigned char type;  // DT_REG, ... ; DT_UNKNOWN where the file system does not say
+};
+Result<std::vector<DirEntry>> list_dir(
+    int dir);  // without "." and ".."; `dir` may be used again after
+
+}  // namespace posix
+}  // namespace imgcachefs

@@ -1,0 +1,84 @@
+#include "base/units.h"
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
+
+#include <array>
+#include <charconv>
+#include <limits>
+#include <optional>
+
+namespace imgcachefs {
+namespace {
+
+// The number before the unit; `rest` is what follows it.
+std::optional<uint64_t> leading_number(std::string_view text, std::string_view& rest) {
+  uint64_t value = 0;
+  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end == text.data()) return std::nullopt;
+  rest = text.substr(static_cast<size_t>(end - text.data()));
+  return value;
+}
+
+}  // namespace
+
+Result<uint64_t> parse_size(std::string_view text) {
+  std::string_view unit;
+  auto number = leading_number(text, unit);
+  unsigned shift = 0;
+  bool known = unit.empty();
+  if (unit.size() == 1) {
+    constexpr std::string_view kUnits = "KMGT";
+    const char upper = static_cast<char>(unit[0] & ~0x20);
+    if (size_t at = kUnits.find(upper); at != std::string_view::npos) {
+      shift = 10 * static_cast<unsigned>(at + 1);
+      known = true;
+    }
+  }
+  if (!number || !known || *number > (std::numeric_limits<uint64_t>::max() >> shift))
+    return fail(ErrorKind::kInvalid,
+                fmt::format("'{}' is not a size (a number, then K, M, G or T)", text));
+  return *number << shift;
+}
+
+Result<std::chrono::seconds> parse_duration(std::string_view text) {
+  std::string_view unit;
+  auto number = leading_number(text, unit);
+  uint64_t factor = 0;
+  if (unit.empty() || unit == "s") factor = 1;
+  if (unit == "m") factor = 60;
+  if (unit == "h") factor = 3600;
+  if (unit == "d") factor = 86400;
+  constexpr uint64_t kMost = 1ULL << 40;  // 35,000 years: far from overflow in every clock
+  if (!number || factor == 0 || *number > kMost / factor)
+    return fail(ErrorKind::kInvalid,
+                fmt::format("'{}' is not a time (a number, then s, m, h or d)", text));
+  return std::chrono::seconds(*number * factor);
+}
+
+std::string human_size(uint64_t bytes) {
+  constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < kUnits.size()) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? fmt::format("{} B", bytes) : fmt::format("{:.1f} {}", value, kUnits[unit]);
+}
+
+std::string rfc3339(WallTime time) {
+  return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
+                     fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+}
+
+double to_unix(WallTime time) {
+  return std::chrono::duration<double>(time.time_since_epoch()).count();
+}
+
+WallTime from_unix(double seconds) {
+  return WallTime(
+      std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(seconds)));
+}
+
+}  // namespace imgcachefs

@@ -1,0 +1,22 @@
+// Sizes, times and time stamps as people and JSON write them.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace imgcachefs {
+
+using WallTime = std::chrono::system_clock::time_point;
+
+Result<uint64_t> parse_size(std::string_view text);                  // "10G": 1024-based K M G T
+Result<std::chrono::seconds> parse_duration(std::string_view text);  // "90", "5m", "1d": s m h d
+std::string human_size(uint64_t bytes);                              // "1.5 GiB"
+std::string rfc3339(WallTime time);                                  // "2026-11-20T07:27:43Z"
+double to_unix(WallTime time);  // seconds, as Glance's database has them
+WallTime from_unix(double seconds);
+
+}  // namespace imgcachefs

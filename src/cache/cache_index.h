@@ -1,0 +1,67 @@
+// What is remembered of cached images beside their bytes: hits, last access, pin, checksum.
+//
+// The directory is the truth and the index a convenience: it ranks images for eviction and fills in
+// attributes, and never proves presence. Rows without file and files without row are tolerated at
+// any time and mended by repair(). Thread-safe; every call is one short write transaction
+// (milliseconds: Glance's own tools wait 2 s at most for the database). All implementations pass
+// tests/contract/cache_index_contract.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/digest.h"
+#include "base/result.h"
+#include "base/units.h"
+#include "cache/cache_layout.h"
+#include "fetch/upstream.h"
+
+namespace imgcachefs {
+
+struct IndexRecord {
+  ImageId id;
+  uint64_t size = 0;
+  uint64_t hits = 0;
+  WallTime last_modified{};  // when it was cached
+  WallTime last_accessed{};
+  // Ours beside Glance's:
+  std::optional<Digest> checksum;  // what was published for it
+  bool verified = false;           // its bytes had that checksum when it was cached
+  Validator validator;             // upstream's, of the version that is cached
+  bool pinned = false;
+};
+
+struct AccessCount {
+  ImageId id;
+  uint64_t hits = 0;  // to be added
+  WallTime last_accessed{};
+};
+
+class CacheIndex {
+ public:
+  virtual ~CacheIndex() = default;
+
+  virtual Result<std::optional<IndexRecord>> find(const ImageId& id) = 0;
+  virtual Result<std::vector<IndexRecord>>
+  all() = 0;  // ordered by ID, as Glance's get_cached_images
+
+  virtual Status put(
+      const IndexRecord& record) = 0;  // inserts, or replaces all of an old row but the pin
+  virtual Status remove(const ImageId& id) = 0;  // none there is no error; the pin goes too
+  virtual Status add_accesses(
+      const std::vector<AccessCount>& counts) = 0;  // one transaction; unknown IDs skipped
+  virtual Status set_pinned(const ImageId& id, bool pinned) = 0;  // kNotFound without a row
+
+  // Rows without file go; files without row get one (size and times from the file, hits 0).
+  virtual Status repair(const std::vector<StoredFile>& cached) = 0;
+
+  // The SOURCE this directory belongs to (DESIGN 2.5), nullopt in a directory that Glance made.
+  virtual Result<std::optional<std::string>> source() = 0;
+  virtual Status set_source(const std::string& source) = 0;
+
+  virtual std::string driver() const = 0;  // "sqlite", "xattr"
+};
+
+}  // namespace imgcachefs

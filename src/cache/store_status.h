@@ -1,0 +1,49 @@
+// Figures of a store, for statfs, the status page and the metrics.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "fetch/image_id.h"
+
+namespace imgcachefs {
+
+struct SpaceUsage {
+  uint64_t limit =
+      0;              // bytes the cache may take: max_size, or less when the file system is smaller
+  uint64_t used = 0;  // bytes cached, incomplete and invalid images take
+  uint64_t images = 0;  // cached ones
+};
+
+struct FillStatus {
+  ImageId id;
+  uint64_t size = 0;          // bytes
+  uint64_t cached_bytes = 0;  // of it, present
+  double rate = 0;            // bytes per second from upstream, lately
+};
+
+// Counters since the mount.
+struct StoreCounters {
+  uint64_t hits = 0;    // opens of cached images
+  uint64_t misses = 0;  // opens of others
+  uint64_t hit_bytes = 0,
+           miss_bytes = 0;  // read from images that were, were not cached when opened
+  uint64_t fills_completed = 0, fills_failed = 0;
+  uint64_t verify_failures = 0;
+  uint64_t evicted_images = 0, evicted_bytes = 0;
+  uint64_t around_opens = 0;  // images served around the cache for want of room
+};
+
+struct StoreStatus {
+  SpaceUsage space;
+  uint64_t max_size = 0;
+  uint32_t chunk_size = 0;
+  std::string driver;
+  uint64_t cached = 0, incomplete = 0, invalid = 0, queued = 0;  // images
+  StoreCounters counters;
+  uint64_t readers_waiting = 0;
+  std::vector<FillStatus> fills;  // in progress
+};
+
+}  // namespace imgcachefs

@@ -1,0 +1,101 @@
+// Where images come from: the one interface between the cache and the world outside.
+//
+// The cache knows this header and image_id.h of fetch/, and nothing else. An Upstream is
+// thread-safe; its calls block, for as long as the patience it was made with allows, and end within
+// a fraction of a second once `stop` is requested (kCancelled). Retries happen inside
+// (fetch/retry): an error that comes out is final for this call. Every implementation passes
+// tests/contract/upstream_contract.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "base/byte_range.h"
+#include "base/digest.h"
+#include "base/result.h"
+#include "base/units.h"
+#include "fetch/image_id.h"
+
+namespace imgcachefs {
+
+// What tells one version of an image from another (RFC 9110 section 8.8). Fields upstream did not
+// send are empty.
+struct Validator {
+  std::string etag;           // as sent, quotes and W/ included
+  std::string last_modified;  // as sent
+
+  // False when something that both sides know differs: then it is another version. (A weak ETag
+  // counts: it does not change without a change of content.)
+  bool same_version(const Validator& other) const;
+  bool operator==(const Validator&) const = default;
+};
+
+enum class RangeSupport { kUnknown, kYes, kNo };
+
+struct ImageInfo {
+  ImageId id;
+  uint64_t size = 0;  // bytes, whole image
+  Validator validator;
+  std::optional<WallTime> mtime;  // upstream's idea of when it last changed
+  RangeSupport ranges = RangeSupport::kUnknown;
+  std::optional<Digest> digest;  // when stat() already learnt it; else ask digest()
+};
+
+// Takes bytes in order. Called from the thread that called read().
+class ByteSink {
+ public:
+  virtual ~ByteSink() = default;
+  // False: enough, end the transfer now; read() then returns kCancelled.
+  virtual bool write(std::span<const std::byte> bytes) = 0;
+};
+
+// How much trouble a question is worth.
+enum class Patience {
+  kFull,    // all retries
+  kOneTry,  // one attempt of a few seconds: for what can be answered from the cache as well
+};
+
+struct ReadOutcome {
+  unsigned attempts = 1;  // HTTP requests it took
+};
+
+// Figures since the start; read by anybody at any time.
+struct UpstreamStats {
+  std::atomic<uint64_t> requests{0};  // sent, retries and redirects included
+  std::atomic<uint64_t> bytes{0};     // of bodies received
+  std::atomic<uint64_t> errors{0};    // attempts that failed
+};
+
+class Upstream {
+ public:
+  virtual ~Upstream() = default;
+
+  // What upstream says of an image now. kNotFound, kDenied, kTimeout, kUnavailable, kProtocol.
+  virtual Result<ImageInfo> stat(const ImageId& id, Patience patience, std::stop_token stop) = 0;
+
+  // The IDs upstream has, in any order, for `list=all`. Names that are no ImageId are left out.
+  virtual Result<std::vector<ImageId>> list(Patience patience, std::stop_token stop) = 0;
+
+  // The checksum the image must have, if upstream publishes one; nullopt only when it certainly
+  // does not. `fresh`: believe nothing learnt before this call (after a mismatch).
+  virtual Result<std::optional<Digest>> digest(const ImageInfo& info, bool fresh,
+                                               std::stop_token stop) = 0;
+
+  // Gives `sink` exactly the bytes of `range` of the version `info` speaks of, in order, each once,
+  // over as many attempts as it takes. kStale: upstream has another version now (the sink may have
+  // had a part, all of it of the right version). kNoRanges: `range` is not the whole image and
+  // upstream cannot do ranges (the sink got nothing); ask for the whole image then. A range of the
+  // whole image, [0, size), is asked for without a Range header.
+  virtual Result<ReadOutcome> read(const ImageInfo& info, ByteRange range, ByteSink& sink,
+                                   std::stop_token stop) = 0;
+
+  virtual const UpstreamStats& stats() const = 0;
+};
+
+}  // namespace imgcachefs

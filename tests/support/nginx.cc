@@ -1,0 +1,178 @@
+#include "support/nginx.h"
+
+#include <fmt/format.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <chrono>
+#include <nlohmann/json.hpp>
+#include <sstream>
+#include <stdexcept>
+#include <thread>
+
+#include "base/posix.h"
+
+namespace imgcachefs::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+sockaddr_in loopback(uint16_t port) {
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(port);
+  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  return address;
+}
+
+// A port that was free a moment ago.
+uint16_t free_port() {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = loopback(0);
+  socklen_t length = sizeof address;
+  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) < 0 ||
+      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) < 0)
+    throw std::runtime_error("nginx: no free port");
+  return ntohs(address.sin_port);
+}
+
+bool answers(uint16_t port) {
+  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address = loopback(port);
+  return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+}
+
+std::string config(const std::string& dir, const std::string& root, uint16_t port,
+                   const Certificate& certificate, const NginxOptions& options) {
+  std::string server = options.server_config + "\n";
+  if (!options.ranges) server += "max_ranges 0;\n";
+  if (options.tls)
+    server += fmt::format("ssl_certificate '{}';\nssl_certificate_key '{}';\n",
+                          certificate.cert_file, certificate.key_file);
+  if (!options.user.empty())
+    server += fmt::format("auth_basic test;\nauth_basic_user_file '{}/htpasswd';\n", dir);
+  if (!options.autoindex.empty())
+    server += fmt::format("autoindex on;\nautoindex_format {};\n", options.autoindex);
+  if (options.limit_rate > 0) server += fmt::format("limit_rate {};\n", options.limit_rate);
+  return fmt::format(R"(daemon off;
+master_process off;
+pid '{0}/pid';
+error_log '{0}/error.log';
+events {{ worker_connections 1024; }}
+http {{
+  log_format test escape=json '{{"method":"$request_method","uri":"$request_uri","path":"$uri",'
+                              '"range":"$http_range","status":$status,"sent":$body_bytes_sent}}';
+  access_log '{0}/access.log' test;
+  client_body_temp_path '{0}/body';
+  proxy_temp_path '{0}/proxy';
+  fastcgi_temp_path '{0}/fastcgi';
+  uwsgi_temp_path '{0}/uwsgi';
+  scgi_temp_path '{0}/scgi';
+  default_type application/octet-stream;
+  sendfile on;
+  keepalive_requests 1000000;
+  server {{
+    listen 127.0.0.1:{1}{2};
+    root '{3}';
+    {4}
+  }}
+}}
+)",
+                     dir, port, options.tls ? " ssl" : "", root, server);
+}
+
+}  // namespace
+
+Nginx::Nginx(const std::filesystem::path& root, NginxOptions options)
+    : root_(root), options_(std::move(options)) {
+  if (options_.tls) certificate_ = make_certificate(dir_, "nginx");
+  if (!options_.user.empty())
+    dir_.write("htpasswd", options_.user + ":{PLAIN}" + options_.password + "\n");
+  // Somebody else can take the port between the look and the start: then another one is tried.
+  for (int attempt = 0;; ++attempt) {
+    port_ = free_port();
+    try {
+      start();
+      return;
+    } catch (const std::runtime_error&) {
+      if (attempt == 4) throw;
+    }
+  }
+}
+
+Nginx::~Nginx() {
+  stop();
+}
+
+void Nginx::start() {
+  if (pid_ > 0) return;
+  const std::string config_file = dir_.write(
+      "nginx.conf", config(dir_.path().string(), root_.string(), port_, certificate_, options_));
+  const std::string log = dir_.file("error.log");
+  const char* const argv[] = {"nginx", "-e", log.c_str(), "-c", config_file.c_str(), nullptr};
+  const pid_t parent = ::getpid();
+  pid_ = ::fork();
+  if (pid_ == 0) {
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no server behind
+    if (::getppid() != parent) ::_exit(1);
+    ::setenv("PATH", "/usr/sbin:/usr/local/sbin:/usr/bin:/bin", 1);
+    ::execvp(argv[0], const_cast<char* const*>(argv));
+    ::_exit(127);
+  }
+  const auto deadline = std::chrono::steady_clock::now() + 20s;
+  while (std::chrono::steady_clock::now() < deadline) {
+    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
+      pid_ = -1;
+      break;
+    }
+    if (answers(port_)) return;
+    std::this_thread::sleep_for(10ms);
+  }
+  stop();
+  throw std::runtime_error("nginx did not start: " + read_file(log));
+}
+
+void Nginx::stop() {
+  if (pid_ <= 0) return;
+  ::kill(pid_, SIGTERM);
+  for (int i = 0; i < 500; ++i) {
+    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
+      pid_ = -1;
+      return;
+    }
+    std::this_thread::sleep_for(10ms);
+  }
+  ::kill(pid_, SIGKILL);
+  ::waitpid(pid_, nullptr, 0);
+  pid_ = -1;
+}
+
+std::string Nginx::url(const std::string& path) const {
+  return fmt::format("{}://127.0.0.1:{}{}", options_.tls ? "https" : "http", port_, path);
+}
+
+std::vector<NginxRequest> Nginx::requests() const {
+  std::vector<NginxRequest> found;
+  std::istringstream lines(read_file(dir_.file("access.log")));
+  for (std::string line; std::getline(lines, line);) {
+    auto json = nlohmann::json::parse(line, nullptr, false);
+    // The last line may be half written; a connection without a request has no method.
+    if (json.is_discarded() || json["method"].get<std::string>().empty()) continue;
+    found.push_back(
+        {json["method"], json["uri"], json["path"], json["range"], json["status"], json["sent"]});
+  }
+  return found;
+}
+
+uint64_t Nginx::sent_bytes(const std::string& path) const {
+  uint64_t sum = 0;
+  for (const NginxRequest& request : requests())
+    if (request.path == path) sum += request.sent;
+  return sum;
+}
+
+}  // namespace imgcachefs::test

@@ -3,8 +3,10 @@
 #include <fmt/chrono.h>
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <charconv>
+#include <cmath>
 #include <limits>
 #include <optional>
 
@@ -77,6 +79,10 @@ double to_unix(WallTime time) {
 }
 
 WallTime from_unix(double seconds) {
+  // Others write these numbers too (Glance's database): what no clock can hold is cut to size, for
+  // the conversion of a double that is out of range is undefined.
+  constexpr double kMost = 9.0e9;  // the year 2255; system_clock ends in 2262
+  seconds = std::isnan(seconds) ? 0 : std::clamp(seconds, -kMost, kMost);
   return WallTime(
       std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(seconds)));
 }

@@ -1,0 +1,282 @@
+#include "cache/sqlite_index.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+#include <mutex>
+#include <unordered_map>
+#include <utility>
+
+#include "base/log.h"
+#include "cache/sqlite_database.h"
+
+namespace imgcachefs {
+namespace {
+
+constexpr std::string_view kSelect =
+    "SELECT c.image_id, c.size, c.hits, c.last_modified, c.last_accessed, "
+    "i.checksum, i.verified, i.etag, i.last_modified, i.pinned "
+    "FROM cached_images c LEFT JOIN imgcachefs_images i ON i.image_id = c.image_id ";
+
+uint64_t not_negative(int64_t value) {
+  return static_cast<uint64_t>(std::max<int64_t>(value, 0));
+}
+
+int64_t to_integer(uint64_t value) {
+  constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
+  return static_cast<int64_t>(std::min(value, kMost));
+}
+
+double to_unix(const struct timespec& time) {
+  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
+}
+
+// nullopt for a row that nobody of ours wrote and that can be no image.
+std::optional<IndexRecord> record_of(const SqliteStatement& row) {
+  auto id = ImageId::parse(row.text(0));
+  if (!id) return std::nullopt;
+  IndexRecord record{std::move(*id), 0, 0, {}, {}, {}, false, {}, false};
+  record.size = not_negative(row.integer(1));
+  record.hits = not_negative(row.integer(2));
+  record.last_modified = from_unix(row.real(3));
+  record.last_accessed = from_unix(row.real(4));
+  if (auto checksum = Digest::parse_tagged(row.text(5))) record.checksum = std::move(*checksum);
+  record.verified = row.integer(6) != 0 && record.checksum.has_value();
+  record.validator = {row.text(7), row.text(8)};
+  record.pinned = row.integer(9) != 0;
+  return record;
+}
+
+class SqliteIndex final : public CacheIndex {
+ public:
+  explicit SqliteIndex(SqliteConnection connection) : db_(std::move(connection)) {}
+
+  Result<std::optional<IndexRecord>> find(const ImageId& id) override;
+  Result<std::vector<IndexRecord>> all() override;
+  Status put(const IndexRecord& record) override;
+  Status remove(const ImageId& id) override;
+  Status add_accesses(const std::vector<AccessCount>& counts) override;
+  Status set_pinned(const ImageId& id, bool pinned) override;
+  Status repair(const std::vector<StoredFile>& cached) override;
+  Result<std::optional<std::string>> source() override;
+  Status set_source(const std::string& source) override;
+  std::string driver() const override { return "sqlite"; }
+
+ private:
+  // Runs `body` as one write transaction under the mutex.
+  template <typename Body>
+  Status write(Body body) {
+    std::lock_guard lock(mutex_);
+    auto transaction = SqliteTransaction::begin(db_);
+    if (!transaction) return fail(transaction.error());
+    if (Status done = body(); !done) return done;
+    return transaction->commit();
+  }
+
+  std::mutex mutex_;  // protects db_, one call long
+  SqliteConnection db_;
+};
+
+Result<std::optional<IndexRecord>> SqliteIndex::find(const ImageId& id) {
+  std::lock_guard lock(mutex_);
+  auto rows = db_.prepare(fmt::format("{} WHERE c.image_id = ?", kSelect));
+  if (!rows) return fail(rows.error());
+  if (auto started = rows->start({id.str()}); !started) return fail(started.error());
+  if (!rows->has_row()) return std::nullopt;
+  return record_of(*rows);
+}
+
+Result<std::vector<IndexRecord>> SqliteIndex::all() {
+  std::lock_guard lock(mutex_);
+  auto rows = db_.prepare(fmt::format("{} ORDER BY c.image_id", kSelect));
+  if (!rows) return fail(rows.error());
+  std::vector<IndexRecord> records;
+  auto status = rows->start();
+  while (status && rows->has_row()) {
+    if (auto record = record_of(*rows)) records.push_back(std::move(*record));
+    status = rows->next();
+  }
+  if (!status) return fail(status.error());
+  return records;
+}
+
+Status SqliteIndex::put(const IndexRecord& record) {
+  return write([&]() -> Status {
+    const std::string& id = record.id.str();
+    // A row of ours whose image Glance has removed since must not lend its pin to the new one.
+    if (auto done = db_.run("DELETE FROM imgcachefs_images WHERE image_id = ?1 AND NOT EXISTS "
+                            "(SELECT 1 FROM cached_images WHERE image_id = ?1)",
+                            {id});
+        !done)
+      return done;
+    auto had_row = db_.prepare("SELECT 1 FROM cached_images WHERE image_id = ?");
+    if (!had_row) return fail(had_row.error());
+    if (auto started = had_row->start({id}); !started) return started;
+    const int64_t pinned = !had_row->has_row() && record.pinned;
+    // An upsert, for a plain INSERT would leave a stale row's size standing (as Glance's does).
+    if (auto done = db_.run(
+            "INSERT INTO cached_images (image_id, last_accessed, last_modified, size, hits) "
+            "VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET "
+            "last_accessed = excluded.last_accessed, last_modified = excluded.last_modified, "
+            "size = excluded.size, hits = excluded.hits",
+            {id, imgcachefs::to_unix(record.last_accessed),
+             imgcachefs::to_unix(record.last_modified), to_integer(record.size),
+             to_integer(record.hits)});
+        !done)
+      return done;
+    const std::string checksum = record.checksum ? record.checksum->tagged() : "";
+    auto text = [](const std::string& value) -> SqliteValue {
+      if (value.empty()) return nullptr;
+      return value;
+    };
+    return db_.run(
+        "INSERT INTO imgcachefs_images (image_id, checksum, verified, etag, last_modified, pinned) "
+        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET "
+        "checksum = excluded.checksum, verified = excluded.verified, etag = excluded.etag, "
+        "last_modified = excluded.last_modified",
+        {id, text(checksum), int64_t{record.verified}, text(record.validator.etag),
+         text(record.validator.last_modified), pinned});
+  });
+}
+
+Status SqliteIndex::remove(const ImageId& id) {
+  return write([&]() -> Status {
+    if (auto done = db_.run("DELETE FROM cached_images WHERE image_id = ?", {id.str()}); !done)
+      return done;
+    return db_.run("DELETE FROM imgcachefs_images WHERE image_id = ?", {id.str()});
+  });
+}
+
+Status SqliteIndex::add_accesses(const std::vector<AccessCount>& counts) {
+  if (counts.empty()) return {};
+  return write([&]() -> Status {
+    auto update = db_.prepare(
+        "UPDATE cached_images SET hits = coalesce(hits, 0) + ?, "
+        "last_accessed = max(coalesce(last_accessed, 0.0), ?) WHERE image_id = ?");
+    if (!update) return fail(update.error());
+    for (const AccessCount& count : counts)
+      if (auto done = update->start(
+              {to_integer(count.hits), imgcachefs::to_unix(count.last_accessed), count.id.str()});
+          !done)
+        return done;
+    return {};
+  });
+}
+
+Status SqliteIndex::set_pinned(const ImageId& id, bool pinned) {
+  return write([&]() -> Status {
+    if (auto done = db_.run("INSERT INTO imgcachefs_images (image_id, pinned) "
+                            "SELECT image_id, ?2 FROM cached_images WHERE image_id = ?1 "
+                            "ON CONFLICT (image_id) DO UPDATE SET pinned = excluded.pinned",
+                            {id.str(), int64_t{pinned}});
+        !done)
+      return done;
+    if (db_.changes() == 0)
+      return fail(ErrorKind::kNotFound, fmt::format("{}: not cached", id.str()));
+    return {};
+  });
+}
+
+Status SqliteIndex::repair(const std::vector<StoredFile>& cached) {
+  std::unordered_map<std::string_view, const struct stat*> files;  // those without a row yet
+  files.reserve(cached.size());
+  for (const StoredFile& file : cached) files.emplace(file.id.str(), &file.st);
+
+  return write([&]() -> Status {
+    std::vector<std::string> gone;
+    std::vector<std::pair<std::string, int64_t>> resized;
+    auto rows = db_.prepare("SELECT image_id, size FROM cached_images");
+    if (!rows) return fail(rows.error());
+    auto status = rows->start();
+    for (; status && rows->has_row(); status = rows->next()) {
+      const std::string id = rows->text(0);
+      auto file = files.find(id);
+      if (file == files.end()) {
+        gone.push_back(id);
+        continue;
+      }
+      if (file->second->st_size != rows->integer(1))
+        resized.emplace_back(id, file->second->st_size);
+      files.erase(file);
+    }
+    if (!status) return status;
+
+    auto each = [&](std::string_view sql, const auto& items, auto values) -> Status {
+      auto statement = db_.prepare(sql);
+      if (!statement) return fail(statement.error());
+      for (const auto& item : items)
+        if (auto done = values(*statement, item); !done) return done;
+      return {};
+    };
+    if (auto done =
+            each("DELETE FROM cached_images WHERE image_id = ?", gone,
+                 [](auto& statement, const std::string& id) { return statement.start({id}); });
+        !done)
+      return done;
+    // Before the new rows come: a row of ours is worth nothing for an image that Glance put there.
+    if (auto done = db_.run("DELETE FROM imgcachefs_images WHERE image_id NOT IN "
+                            "(SELECT image_id FROM cached_images WHERE image_id IS NOT NULL)");
+        !done)
+      return done;
+    if (auto done = each("UPDATE cached_images SET size = ?2 WHERE image_id = ?1", resized,
+                         [](auto& statement, const auto& row) {
+                           return statement.start({row.first, row.second});
+                         });
+        !done)
+      return done;
+    // Another size is another content: what was known of the old one holds no more. The pin does,
+    // it is the operator's word about the name.
+    if (auto done = each(
+            "UPDATE imgcachefs_images SET checksum = NULL, verified = 0, etag = NULL, "
+            "last_modified = NULL WHERE image_id = ?",
+            resized, [](auto& statement, const auto& row) { return statement.start({row.first}); });
+        !done)
+      return done;
+    if (auto done = each("INSERT INTO cached_images (image_id, last_accessed, last_modified, size, "
+                         "hits) VALUES (?, ?, ?, ?, 0)",
+                         files,
+                         [](auto& statement, const auto& file) {
+                           const double modified = to_unix(file.second->st_mtim);
+                           // With noatime the access time may be older than the file's content.
+                           const double accessed =
+                               std::max(to_unix(file.second->st_atim), modified);
+                           return statement.start(
+                               {file.first, accessed, modified, int64_t{file.second->st_size}});
+                         });
+        !done)
+      return done;
+    if (!gone.empty() || !resized.empty() || !files.empty())
+      spdlog::info("index: {} images without a row, {} rows without an image, {} of another size",
+                   files.size(), gone.size(), resized.size());
+    return {};
+  });
+}
+
+Result<std::optional<std::string>> SqliteIndex::source() {
+  std::lock_guard lock(mutex_);
+  auto rows = db_.prepare("SELECT value FROM imgcachefs_meta WHERE key = 'source'");
+  if (!rows) return fail(rows.error());
+  if (auto started = rows->start(); !started) return fail(started.error());
+  if (!rows->has_row()) return std::nullopt;
+  return rows->text(0);
+}
+
+Status SqliteIndex::set_source(const std::string& source) {
+  return write([&] {
+    return db_.run(
+        "INSERT INTO imgcachefs_meta (key, value) VALUES ('source', ?) "
+        "ON CONFLICT (key) DO UPDATE SET value = excluded.value",
+        {source});
+  });
+}
+
+}  // namespace
+
+Result<std::unique_ptr<CacheIndex>> open_sqlite_index(const CacheLayout& layout, bool create) {
+  auto db = open_sqlite_database(layout, create);
+  if (!db) return fail(db.error());
+  return std::make_unique<SqliteIndex>(std::move(*db));
+}
+
+}  // namespace imgcachefs

@@ -167,7 +167,8 @@ uint64_t counted_bytes(Place place, const struct stat& st) {
 Result<Removals> evict(const CacheLayout& layout, CacheIndex* index, const ImageId& id) {
   if (index != nullptr) {
     auto row = index->find(id);
-    if (!row) return fail(row.error());
+    // Not with its own kind: "busy" would say that the image is in use.
+    if (!row) return fail(ErrorKind::kIo, row.error().message);
     // The file is asked for too: a row of an image that is gone pins nothing.
     if (*row && (*row)->pinned && posix::stat_at(layout.dir(Place::kCached), id.str()))
       return fail(ErrorKind::kBusy, fmt::format("{}: pinned", id.str()));

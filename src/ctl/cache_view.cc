@@ -1,0 +1,79 @@
+#include "ctl/cache_view.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <tuple>
+#include <unordered_map>
+
+#include "cache/sqlite_index.h"
+#include "ctl/mount.h"
+
+namespace imgcachefs {
+
+Result<CacheView> CacheView::open(const CommandLine& command) {
+  std::string dir = command.cache_dir;
+  if (!command.mountpoint.empty()) {
+    auto mounted = mount_cache_dir(command.mountpoint);
+    if (!mounted) return fail(mounted.error());
+    dir = *mounted;
+  }
+  auto layout = CacheLayout::open(dir, CacheLayout::Access::kTool);
+  if (!layout) return fail(layout.error());
+  CacheView view(std::move(*layout));
+  view.mountpoint_ = command.mountpoint.empty() ? find_mount(view.layout_.path())
+                                                : std::optional(command.mountpoint);
+  auto index = open_sqlite_index(view.layout_, false);
+  if (!index && index.error().kind != ErrorKind::kNotFound) return fail(index.error());
+  if (index) view.index_ = std::move(*index);
+  return view;
+}
+
+Result<std::vector<ImageEntry>> CacheView::entries(Place place) const {
+  std::unordered_map<ImageId, IndexRecord> rows;
+  if (place == Place::kCached && index_) {
+    auto all = index_->all();
+    if (!all) return fail(all.error());
+    for (IndexRecord& row : *all) rows.emplace(row.id, std::move(row));
+  }
+  auto files = layout_.list(place);
+  if (!files) return fail(files.error());
+  std::vector<ImageEntry> entries;
+  for (StoredFile& file : *files) {
+    ImageEntry entry{std::move(file), place, std::nullopt};
+    if (auto row = rows.find(entry.file.id); row != rows.end()) entry.row = std::move(row->second);
+    entries.push_back(std::move(entry));
+  }
+  std::sort(entries.begin(), entries.end(), [place](const ImageEntry& a, const ImageEntry& b) {
+    if (place != Place::kQueue) return a.file.id < b.file.id;
+    const struct timespec &at = a.file.st.st_mtim, &bt = b.file.st.st_mtim;
+    return std::tie(at.tv_sec, at.tv_nsec, a.file.id) < std::tie(bt.tv_sec, bt.tv_nsec, b.file.id);
+  });
+  return entries;
+}
+
+Result<ImageEntry> CacheView::entry(const ImageId& id) const {
+  for (Place place : {Place::kCached, Place::kIncomplete}) {
+    if (layout_.dir(place) < 0) continue;
+    auto st = posix::stat_at(layout_.dir(place), id.str());
+    if (!st && st.error().kind != ErrorKind::kNotFound) return fail(st.error());
+    if (!st || !S_ISREG(st->st_mode)) continue;
+    ImageEntry entry{{id, *st}, place, std::nullopt};
+    if (place == Place::kCached && index_) {
+      auto row = index_->find(id);
+      if (!row) return fail(ErrorKind::kIo, row.error().message);
+      entry.row = std::move(*row);
+    }
+    return entry;
+  }
+  return fail(ErrorKind::kNotFound, fmt::format("{}: not cached", id.str()));
+}
+
+bool CacheView::is_served() const {
+  if (layout_.dir(Place::kMaps) < 0) return false;
+  // A shared lock, as the layout itself asks with: two who ask do not take each other for a daemon.
+  auto probe = posix::open_at(layout_.dir(Place::kMaps), ".", O_RDONLY | O_DIRECTORY);
+  return probe && !posix::try_lock(probe->get(), posix::LockMode::kShared);
+}
+
+}  // namespace imgcachefs

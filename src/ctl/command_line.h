@@ -1,0 +1,35 @@
+// What the user asked imgcachectl for.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "cache/cache_layout.h"
+#include "ctl/exit_code.h"
+
+namespace imgcachefs {
+
+enum class Verb { kList, kInfo, kStatus, kEvict, kPrune, kClean };
+
+struct CommandLine {
+  std::string mountpoint;  // -m; "" when not given
+  std::string cache_dir;   // -c, or its default when there is no -m either
+  bool json = false;
+  Verb verb = Verb::kList;
+  Place place = Place::kCached;  // list: which images
+  std::vector<ImageId> ids;      // info: one; evict: some, unless `all`
+  bool all = false;
+  std::optional<uint64_t> max_size;                // prune: bytes
+  std::optional<std::chrono::seconds> stall_time;  // clean
+  bool dry_run = false;
+};
+
+// The command, or the exit code when there is nothing to run (help, version, wrong usage); what is
+// to be said about it has been printed then.
+std::variant<CommandLine, ExitCode> parse_command_line(int argc, const char* const* argv);
+
+}  // namespace imgcachefs

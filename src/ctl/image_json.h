@@ -1,0 +1,21 @@
+// Images as JSON: Glance's record and ours beside it (DESIGN 2.6).
+#pragma once
+
+#include <nlohmann/json.hpp>
+#include <string>
+
+#include "cache/eviction.h"
+#include "ctl/cache_view.h"
+
+namespace imgcachefs {
+
+using Json = nlohmann::ordered_json;
+
+Json to_json(const ImageEntry& entry);
+Json to_json(const Removals& removals);
+std::string to_text(const Json& json);  // what is no UTF-8 is replaced rather than refused
+
+std::string_view state_of(Place place);  // "cached", "incomplete", "invalid", "queued"
+WallTime wall_time(const struct timespec& time);
+
+}  // namespace imgcachefs

@@ -1,0 +1,61 @@
+// imgcachectl: manages the cache directory, with or without a daemon on it (DESIGN 2.6).
+
+#include <fmt/format.h>
+
+#include <cstdio>
+
+#include "base/log.h"
+#include "ctl/cache_view.h"
+#include "ctl/command_line.h"
+#include "ctl/remove_verbs.h"
+#include "ctl/show_verbs.h"
+
+namespace imgcachefs {
+namespace {
+
+Result<ExitCode> run(const CommandLine& command) {
+  auto cache = CacheView::open(command);
+  if (!cache) return fail(cache.error());
+  switch (command.verb) {
+    case Verb::kList:
+      return run_list(command, *cache);
+    case Verb::kInfo:
+      return run_info(command, *cache);
+    case Verb::kStatus:
+      return run_status(command, *cache);
+    case Verb::kEvict:
+      return run_evict(command, *cache);
+    case Verb::kPrune:
+      return run_prune(command, *cache);
+    case Verb::kClean:
+      return run_clean(command, *cache);
+  }
+  return ExitCode::kUsage;
+}
+
+ExitCode run_main(int argc, char** argv) {
+  if (auto log = start_log({.level = "warning", .file = "", .background = false}); !log) {
+    fmt::print(stderr, "imgcachectl: {}\n", log.error().message);
+    return ExitCode::kFailed;
+  }
+  auto parsed = parse_command_line(argc, argv);
+  if (const ExitCode* code = std::get_if<ExitCode>(&parsed)) return *code;
+  auto done = run(std::get<CommandLine>(parsed));
+  if (!done) {
+    fmt::print(stderr, "imgcachectl: {}\n", done.error().message);
+    return ExitCode::kFailed;
+  }
+  // Who reads our output must be able to trust that it is all there.
+  if (std::fflush(stdout) != 0 || std::ferror(stdout) != 0) {
+    fmt::print(stderr, "imgcachectl: cannot write the output\n");
+    return ExitCode::kFailed;
+  }
+  return *done;
+}
+
+}  // namespace
+}  // namespace imgcachefs
+
+int main(int argc, char** argv) {
+  return static_cast<int>(imgcachefs::run_main(argc, argv));
+}

@@ -1,0 +1,108 @@
+#include "ctl/remove_verbs.h"
+
+#include <fmt/format.h>
+
+#include <cstdio>
+#include <set>
+
+#include "base/units.h"
+#include "cache/eviction.h"
+#include "cache/store_config.h"
+#include "ctl/image_json.h"
+#include "ctl/mount.h"
+
+namespace imgcachefs {
+namespace {
+
+void print(const CommandLine& command, const Removals& removals, Json also) {
+  if (command.json) {
+    Json json = to_json(removals);
+    json.update(also);
+    std::fputs((to_text(json) + "\n").c_str(), stdout);
+    return;
+  }
+  const char* did = command.dry_run ? "would remove" : "removed";
+  for (const Removed& file : removals.files)
+    fmt::print("{} {} ({}, {})\n", did, file.id.str(), state_of(file.place),
+               human_size(file.bytes));
+  fmt::print("{} {} file{}, {}\n", did, removals.files.size(),
+             removals.files.size() == 1 ? "" : "s", human_size(removals.bytes));
+}
+
+// Everything evict --all is about, once each.
+Result<std::vector<ImageId>> all_ids(const CacheView& cache) {
+  std::set<ImageId> ids;
+  for (Place place : {Place::kCached, Place::kIncomplete}) {
+    auto names = cache.layout().names(place);
+    if (!names) return fail(names.error());
+    ids.insert(names->begin(), names->end());
+  }
+  return std::vector<ImageId>(ids.begin(), ids.end());
+}
+
+// The limit the daemon keeps, which is not ours to guess while there is one: a smaller one would
+// empty its cache.
+Result<uint64_t> default_max_size(const CacheView& cache) {
+  if (!cache.mountpoint()) {
+    if (cache.is_served())
+      return fail(ErrorKind::kInvalid,
+                  "the cache is mounted where this program cannot see it, so its max_size is not "
+                  "known: give --max-size");
+    return StoreConfig{}.max_size;
+  }
+  auto text = mount_status(*cache.mountpoint());
+  if (!text) return fail(text.error());
+  const Json json = Json::parse(*text, nullptr, false);
+  if (!json.is_object() || !json.contains("max_size") || !json["max_size"].is_number_unsigned())
+    return fail(ErrorKind::kIo, *cache.mountpoint() + ": its status tells no max_size");
+  return json["max_size"].get<uint64_t>();
+}
+
+}  // namespace
+
+Result<ExitCode> run_evict(const CommandLine& command, const CacheView& cache) {
+  std::vector<ImageId> ids = command.ids;
+  if (command.all) {
+    auto all = all_ids(cache);
+    if (!all) return fail(all.error());
+    ids = std::move(*all);
+  }
+  Removals removals;
+  Json errors = Json::array();
+  ExitCode code = ExitCode::kDone;
+  for (const ImageId& id : ids) {
+    auto evicted = evict(cache.layout(), cache.index(), id);
+    if (evicted) {
+      removals.files.insert(removals.files.end(), evicted->files.begin(), evicted->files.end());
+      removals.bytes += evicted->bytes;
+      continue;
+    }
+    // With --all, one that went by itself meanwhile is what was asked for.
+    if (command.all && evicted.error().kind == ErrorKind::kNotFound) continue;
+    fmt::print(stderr, "imgcachectl: {}\n", evicted.error().message);
+    errors.push_back({{"image_id", id.str()}, {"error", evicted.error().message}});
+    if (code == ExitCode::kDone) code = exit_code_of(evicted.error());
+  }
+  print(command, removals, {{"errors", errors}});
+  return code;
+}
+
+Result<ExitCode> run_prune(const CommandLine& command, const CacheView& cache) {
+  Result<uint64_t> max_size =
+      command.max_size ? Result<uint64_t>(*command.max_size) : default_max_size(cache);
+  if (!max_size) return fail(max_size.error());
+  auto removals = prune(cache.layout(), cache.index(), *max_size, command.dry_run);
+  if (!removals) return fail(removals.error());
+  print(command, *removals, {{"max_size", *max_size}, {"dry_run", command.dry_run}});
+  return ExitCode::kDone;
+}
+
+Result<ExitCode> run_clean(const CommandLine& command, const CacheView& cache) {
+  const auto stall_time = command.stall_time.value_or(StoreConfig{}.stall_time);
+  auto removals = clean(cache.layout(), stall_time, command.dry_run);
+  if (!removals) return fail(removals.error());
+  print(command, *removals, {{"stall_time", stall_time.count()}, {"dry_run", command.dry_run}});
+  return ExitCode::kDone;
+}
+
+}  // namespace imgcachefs

@@ -1,4 +1,9 @@
-// The secrets of a mount, from `credentials=FILE` (DESIGN 2.1): `key = value` lines, `#` comments.
+// The secrets of a mount, from `credentials=FILE`: `key = value` lines, `#` comments.
+//
+// The keys: username password token auth_url user_domain_name user_domain_id project_name
+// project_id project_domain_name project_domain_id application_credential_id
+// application_credential_name application_credential_secret, and cert key (paths of a client
+// certificate and its key).
 #pragma once
 
 #include <map>
@@ -16,7 +21,7 @@ class Credentials {
   // holds only known keys.
   static Result<Credentials> load(const std::string& path);
 
-  // The value of a key, or "" when it is not set. Keys are those of DESIGN 2.1.
+  // The value of a key, or "" when it is not set.
   const std::string& get(const std::string& key) const;
   bool empty() const { return values_.empty(); }
 

@@ -1,0 +1,231 @@
+#include "fetch/http_directory.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <array>
+#include <cerrno>
+
+#include "base/log.h"
+#include "fetch/autoindex.h"
+#include "fetch/content_range.h"
+#include "fetch/digest_headers.h"
+#include "fetch/http_answer.h"
+#include "fetch/http_client.h"
+#include "fetch/http_date.h"
+#include "fetch/image_transfer.h"
+#include "fetch/remote_checksum_list.h"
+#include "fetch/url.h"
+
+namespace imgcachefs {
+namespace {
+
+constexpr std::chrono::milliseconds kOneTryTime{3000};
+constexpr size_t kLongestListing = 64 << 20;
+
+class HttpDirectory : public Upstream {
+ public:
+  HttpDirectory(Url url, const HttpConfig& config, std::chrono::seconds believe)
+      : url_(std::move(url)),
+        retries_(config.retries),
+        client_(config, stats_),
+        // The strongest first: the first list that names an image decides.
+        lists_{list("SHA512SUMS", DigestAlgo::kSha512, believe),
+               list("SHA256SUMS", DigestAlgo::kSha256, believe),
+               list("MD5SUMS", DigestAlgo::kMd5, believe)} {}
+
+  Result<ImageInfo> stat(const ImageId& id, Patience patience, std::stop_token stop) override;
+  Result<std::vector<ImageId>> list(Patience patience, std::stop_token stop) override;
+  Result<std::optional<Digest>> digest(const ImageInfo& info, bool fresh,
+                                       std::stop_token stop) override;
+  Result<ReadOutcome> read(const ImageInfo& info, ByteRange range, ByteSink& sink,
+                           std::stop_token stop) override;
+  const UpstreamStats& stats() const override { return stats_; }
+
+ private:
+  // What the head of an image says.
+  struct Look {
+    HttpHead head;
+    uint64_t size = 0;
+    RangeSupport ranges = RangeSupport::kUnknown;
+  };
+  Result<Look> look(const ImageId& id, Patience patience, std::stop_token stop);
+  Result<Look> look_by_range(HttpQuestion question, std::stop_token stop);
+
+  RemoteChecksumList list(const char* name, DigestAlgo algo, std::chrono::seconds believe) {
+    return {client_, stats_, url_.str() + name, algo, believe, retries_};
+  }
+  std::string url_of(const ImageId& id) const { return url_.str() + percent_encode(id.str()); }
+  HttpQuestion question(std::string url, Patience patience) const;
+
+  const Url url_;
+  const unsigned retries_;
+  UpstreamStats stats_;
+  HttpClient client_;
+  std::array<RemoteChecksumList, 3> lists_;
+  std::atomic<bool> no_ranges_{false};  // the server was seen to ignore one
+};
+
+HttpQuestion HttpDirectory::question(std::string url, Patience patience) const {
+  HttpQuestion question{.request = {.url = std::move(url)}, .good = {200}, .retries = retries_};
+  if (patience == Patience::kOneTry) {
+    question.retries = 0;
+    question.request.total_timeout = kOneTryTime;
+  }
+  return question;
+}
+
+Result<HttpDirectory::Look> HttpDirectory::look(const ImageId& id, Patience patience,
+                                                std::stop_token stop) {
+  const auto begin = std::chrono::steady_clock::now();
+  HttpQuestion asked = question(url_of(id), patience);
+  asked.request.head = true;
+  asked.good = {200, 400, 405, 501};  // all but the first: a server that knows no HEAD
+  auto answer = ask(client_, stats_, asked, stop);
+  if (!answer) return fail(answer.error());
+
+  Look look{.head = std::move(answer->head)};
+  if (auto length = look.head.content_length(); length && look.head.status == 200) {
+    look.size = *length;
+  } else {
+    HttpQuestion second = question(url_of(id), patience);
+    if (second.request.total_timeout)  // what the first question took of it is gone
+      *second.request.total_timeout -= std::chrono::duration_cast<std::chrono::milliseconds>(
+          std::chrono::steady_clock::now() - begin);
+    auto by_range = look_by_range(std::move(second), stop);
+    if (!by_range) return by_range;
+    look = std::move(*by_range);
+  }
+  // Servers send who asks for a directory to its name with a slash, and then a page.
+  if (auto end = Url::parse(look.head.url); end && end->path.ends_with('/'))
+    return fail(ErrorKind::kNotFound,
+                fmt::format("{}: a directory, not an image", redacted_url(url_of(id))));
+  const std::string accepted = look.head.header("accept-ranges").value_or("");
+  if (no_ranges_ || accepted == "none")
+    look.ranges = RangeSupport::kNo;
+  else if (accepted == "bytes" && look.ranges == RangeSupport::kUnknown)
+    look.ranges = RangeSupport::kYes;
+  return look;
+}
+
+// The size from the answer to a GET of the first byte. A server that sends everything instead is
+// left at the first bytes of it.
+Result<HttpDirectory::Look> HttpDirectory::look_by_range(HttpQuestion asked, std::stop_token stop) {
+  asked.request.headers.emplace_back("Range", "bytes=0-0");
+  asked.good = {200, 206, 416};
+  auto answer = ask(client_, stats_, asked, stop);
+  if (!answer) return fail(answer.error());
+  Look look{.head = std::move(answer->head)};
+  std::optional<uint64_t> size;
+  if (look.head.status == 200) {
+    size = look.head.content_length();
+    if (size.value_or(0) > 1) {
+      no_ranges_ = true;
+      look.ranges = RangeSupport::kNo;
+    }
+  } else if (auto range = parse_content_range(look.head.header("content-range").value_or(""))) {
+    // 416 to the first byte of an image can only mean that it has none.
+    if (look.head.status == 206 || range->total == 0u) size = range->total;
+    if (look.head.status == 206) look.ranges = RangeSupport::kYes;
+  }
+  if (!size)
+    return fail(ErrorKind::kProtocol,
+                fmt::format("{}: the server does not tell its size", redacted_url(look.head.url)));
+  look.size = *size;
+  return look;
+}
+
+Result<ImageInfo> HttpDirectory::stat(const ImageId& id, Patience patience, std::stop_token stop) {
+  auto seen = look(id, patience, stop);
+  if (!seen) return fail(seen.error());
+  const Validator validator = seen->head.validator();
+  return ImageInfo{.id = id,
+                   .size = seen->size,
+                   .validator = validator,
+                   .mtime = parse_http_date(validator.last_modified),
+                   .ranges = seen->ranges,
+                   // The head may carry one, but the lists come first: digest() knows.
+                   .digest = std::nullopt};
+}
+
+Result<std::vector<ImageId>> HttpDirectory::list(Patience patience, std::stop_token stop) {
+  HttpQuestion asked = question(url_.str(), patience);
+  asked.body_limit = kLongestListing;
+  auto answer = ask(client_, stats_, asked, stop);
+  if (!answer) return fail(answer.error());
+  auto from = Url::parse(answer->head.url);
+  if (!from) return fail(from.error());
+  auto ids = parse_autoindex(answer->body, answer->head.header("content-type").value_or(""), *from);
+  if (!ids) return fail(ids.error().in(redacted_url(answer->head.url)));
+  return ids;
+}
+
+Result<std::optional<Digest>> HttpDirectory::digest(const ImageInfo& info, bool fresh,
+                                                    std::stop_token stop) {
+  for (RemoteChecksumList& checksums : lists_) {
+    auto found = checksums.find(info.id.str(), fresh, stop);
+    if (!found || *found) return found;
+  }
+  auto seen = look(info.id, Patience::kFull, stop);
+  if (!seen) return fail(seen.error());
+  if (seen->size != info.size || !info.validator.same_version(seen->head.validator()))
+    return fail(ErrorKind::kStale,
+                fmt::format("{}: changed upstream", redacted_url(seen->head.url)));
+  return digest_of_headers(seen->head);
+}
+
+Result<ReadOutcome> HttpDirectory::read(const ImageInfo& info, ByteRange range, ByteSink& sink,
+                                        std::stop_token stop) {
+  const std::string url = url_of(info.id);
+  if (range.begin > range.end || range.end > info.size)
+    return fail(ErrorKind::kInvalid,
+                fmt::format("{}: no such range: {}-{} of {} bytes", redacted_url(url), range.begin,
+                            range.end, info.size));
+  const bool whole = range == ByteRange{0, info.size};
+  ReadOutcome outcome{.attempts = 0};
+  RetryLoop retry(retries_, redacted_url(url), stop);
+  for (uint64_t at = range.begin; at < range.end;) {
+    const bool no_ranges = no_ranges_ || info.ranges == RangeSupport::kNo;
+    if (!whole && no_ranges)
+      return fail(ErrorKind::kNoRanges, redacted_url(url) + ": the server sends no ranges");
+    ++outcome.attempts;
+    const bool ranged = !whole || (at > 0 && !no_ranges);
+    ImageTransfer transfer(info, {at, range.end}, ranged, whole, sink);
+    const auto ended = client_.perform(transfer.request(url), transfer, stop);
+    if (transfer.range_was_ignored()) no_ranges_ = true;
+    const bool progress = transfer.position() > at;
+    at = transfer.position();
+    if (auto failure = transfer.outcome(ended))
+      if (auto error = retry.failed(*failure, progress, stats_)) return fail(std::move(*error));
+  }
+  return outcome;
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Upstream>> open_http_directory(const std::string& text,
+                                                      const HttpConfig& config,
+                                                      std::chrono::seconds believe) {
+  auto url = Url::parse(text);
+  const std::string shown = redacted_url(text);
+  if (!url) return fail(url.error().in(shown));
+  auto invalid = [&](std::string_view why) {
+    return fail(ErrorKind::kInvalid, fmt::format("{}: {}", shown, why));
+  };
+  if (!url->user_info.empty())
+    return invalid("user and password do not belong into the URL; use credentials=FILE");
+  if (!url->query.empty()) return invalid("a directory has no query");
+  if (!config.credentials.get("token").empty() && !config.credentials.get("username").empty())
+    return invalid("the credentials file has both a token and a username");
+  for (const auto& [option, file] :
+       {std::pair("ca_file", config.ca_file), std::pair("cert", config.cert),
+        std::pair("key", config.key), std::pair("cert", config.credentials.get("cert")),
+        std::pair("key", config.credentials.get("key"))})
+    if (!file.empty() && ::access(file.c_str(), R_OK) != 0)
+      return fail(ErrorKind::kInvalid,
+                  fmt::format("{}: {}", option, system_error(file, errno).message));
+  if (!url->path.ends_with('/')) url->path += '/';
+  return std::make_unique<HttpDirectory>(std::move(*url), config, believe);
+}
+
+}  // namespace imgcachefs

@@ -1,0 +1,163 @@
+#include "fs/command_line.h"
+
+#include <fmt/format.h>
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <filesystem>
+
+#include "fs/config_file.h"
+#include "fs/option_table.h"
+#include "fs/option_values.h"
+#include "fs/settings.h"
+#include "fs/source.h"
+
+namespace imgcachefs {
+namespace {
+
+struct Arguments {
+  bool help = false, version = false, foreground = false, debug = false;
+  std::string source, mountpoint;
+  std::vector<std::string> dash_o;
+  Settings long_options;
+};
+
+std::string with_dashes(std::string_view name) {
+  std::string dashed(name);
+  std::replace(dashed.begin(), dashed.end(), '_', '-');
+  return dashed;
+}
+
+// Every option of the table is a long option as well, in both spellings.
+std::string long_names(std::string_view name) {
+  const std::string dashed = with_dashes(name);
+  if (dashed == name) return "--" + dashed;
+  return fmt::format("--{},--{}", dashed, name);
+}
+
+Result<Arguments> split(std::vector<std::string> argv) {
+  Arguments arguments;
+  CLI::App app;
+  app.set_help_flag();
+  app.allow_extras();
+  app.add_flag("-h,--help", arguments.help);
+  app.add_flag("-V,--version", arguments.version);
+  app.add_flag("-f,--foreground", arguments.foreground);
+  app.add_flag("-d,--debug", arguments.debug);
+  app.add_option("-o", arguments.dash_o)->allow_extra_args(false);
+  app.add_option("source", arguments.source);
+  app.add_option("mountpoint", arguments.mountpoint);
+  std::vector<std::pair<std::string_view, CLI::Option*>> long_options;
+  auto add_long = [&](std::string_view name, Option::Takes takes) {
+    long_options.emplace_back(name, takes == Option::Takes::kFlag
+                                        ? app.add_flag(long_names(name))
+                                        : app.add_option(long_names(name))->take_all());
+  };
+  add_long("config", Option::Takes::kValue);
+  for (const Option& option : option_table()) add_long(option.name, option.takes);
+
+  try {
+    std::reverse(argv.begin(), argv.end());  // CLI11 takes the vector from its end
+    app.parse(argv);
+  } catch (const CLI::ParseError& error) {
+    return fail(ErrorKind::kInvalid, fmt::format("command line: {}", error.what()));
+  }
+  if (arguments.help || arguments.version) return arguments;
+  for (const std::string& extra : app.remaining())
+    return fail(ErrorKind::kInvalid,
+                extra.starts_with('-') && extra.size() > 1
+                    ? fmt::format("command line: unknown option '{}'", extra)
+                    : fmt::format("command line: too many arguments: '{}'", extra));
+  for (const auto& [name, option] : long_options) {
+    if (option->count() == 0) continue;
+    auto added =
+        add_setting(arguments.long_options, name, option->results().back(), "command line");
+    if (!added) return fail(added.error());
+  }
+  return arguments;
+}
+
+// The mount point as the kernel will know it; one that does not exist is only made absolute (the
+// mount says what is wrong with it).
+std::string resolved(const std::string& mountpoint) {
+  std::error_code error;
+  auto real = std::filesystem::canonical(mountpoint, error);
+  if (!error) return real.string();
+  auto absolute = parse_path(mountpoint);
+  return absolute ? *absolute : mountpoint;
+}
+
+}  // namespace
+
+Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments,
+                                       const std::map<std::string, std::string>& environment) {
+  auto split_up = split(arguments);
+  if (!split_up) return fail(split_up.error());
+  CommandLine line;
+  if (split_up->help) line.action = CommandLine::Action::kHelp;
+  if (split_up->version) line.action = CommandLine::Action::kVersion;
+  if (line.action != CommandLine::Action::kMount) return line;
+  if (split_up->source.empty() || split_up->mountpoint.empty())
+    return fail(ErrorKind::kInvalid,
+                "usage: imgcachefs SOURCE MOUNTPOINT [-o opt[,opt...]] [-f] [-d] [-h] [-V]");
+  if (auto good = check_source(split_up->source); !good) return fail(good.error());
+
+  Settings dash_o;
+  for (const std::string& text : split_up->dash_o)
+    if (auto added = add_dash_o(dash_o, text); !added) return fail(added.error());
+  auto from_environment = settings_from_environment(environment);
+  if (!from_environment) return fail(from_environment.error());
+
+  MountOptions& options = line.options;
+  options.mountpoint = resolved(split_up->mountpoint);
+  Settings from_config;
+  for (const Settings* layer : {&split_up->long_options, &dash_o, &*from_environment}) {
+    if (!layer->config) continue;
+    auto absolute = parse_path(split_up->mountpoint);
+    auto config = read_config_file(*layer->config, {split_up->mountpoint, options.mountpoint,
+                                                    absolute ? *absolute : std::string()});
+    if (!config) return fail(config.error());
+    from_config = std::move(*config);
+    break;
+  }
+
+  options.uid = ::getuid();
+  options.gid = ::getgid();
+  if (auto applied =
+          apply({&from_config, &*from_environment, &dash_o, &split_up->long_options}, options);
+      !applied)
+    return fail(applied.error());
+  options.source = options.store.source = split_up->source;
+  options.foreground = split_up->foreground || split_up->debug;
+  options.log.background = !options.foreground;
+  if (split_up->debug) options.log.level = "debug";
+  return line;
+}
+
+std::string help_text() {
+  return "usage: imgcachefs SOURCE MOUNTPOINT [-o opt[,opt...]] [-f] [-d] [-h] [-V]\n"
+         "\n"
+         "Shows the images of SOURCE (http://HOST/DIR/ or https://HOST/DIR/) as read-only files\n"
+         "at MOUNTPOINT and keeps what is read of them in a cache directory.\n"
+         "\n"
+         "  -f  stay in the foreground\n"
+         "  -d  stay in the foreground, with debug log\n"
+         "  -h  print this and exit\n"
+         "  -V  print the version and exit\n"
+         "\n"
+         "Options, each as -o option=value, as --option=value, as environment variable\n"
+         "IMGCACHEFS_OPTION and as a line of a config file; `_` and `-` in names are the same.\n"
+         "Sizes take K M G T, times s m h d; a comma in a value of -o is written \\,\n"
+         "The default is in brackets.\n"
+         "\n"
+         "  config=FILE                      options, for all mounts or in a section [MOUNTPOINT] "
+         "[none]\n" +
+         option_help();
+}
+
+std::string version_text() {
+  return "imgcachefs " IMGCACHEFS_VERSION "\n";
+}
+
+}  // namespace imgcachefs

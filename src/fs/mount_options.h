@@ -1,0 +1,35 @@
+// What the user asked of a mount: every option of DESIGN 2.1, parsed and checked.
+#pragma once
+
+#include <sys/types.h>
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "cache/store_config.h"
+#include "fetch/http_directory.h"
+
+namespace imgcachefs {
+
+struct MountOptions {
+  std::string source;      // as given
+  std::string mountpoint;  // absolute
+  bool foreground = false;
+
+  uid_t uid = 0, gid = 0;  // of the files shown; default: whoever mounts
+  mode_t mode = 0444;      // of the images; never a write bit
+  bool allow_other = false;
+
+  LogConfig log;
+  StoreConfig store;        // `source` is filled in too
+  HttpConfig http;          // without the credentials: they are read by who mounts
+  std::string credentials;  // path of the file; empty: none
+  bool passthrough = true;  // `auto`: use it where it is possible
+
+  // What was asked for and is done differently, to be logged once the log is open.
+  std::vector<std::string> warnings;
+};
+
+}  // namespace imgcachefs

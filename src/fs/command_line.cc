@@ -78,14 +78,14 @@ Result<Arguments> split(std::vector<std::string> argv) {
   return arguments;
 }
 
-// The mount point as the kernel will know it; one that does not exist is only made absolute (the
-// mount says what is wrong with it).
+// The mount point as the kernel knows it. A dead mount there cannot be resolved, but where it lies
+// can; of what does not exist the mount says what is wrong.
 std::string resolved(const std::string& mountpoint) {
   std::error_code error;
-  auto real = std::filesystem::canonical(mountpoint, error);
-  if (!error) return real.string();
-  auto absolute = parse_path(mountpoint);
-  return absolute ? *absolute : mountpoint;
+  if (auto real = std::filesystem::canonical(mountpoint, error); !error) return real.string();
+  const std::filesystem::path absolute(parse_path(mountpoint).value_or(mountpoint));
+  auto directory = std::filesystem::canonical(absolute.parent_path(), error);
+  return error ? absolute.string() : (directory / absolute.filename()).string();
 }
 
 }  // namespace

@@ -1,0 +1,142 @@
+#include "fs/daemon.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cstdio>
+#include <filesystem>
+
+#include "base/log.h"
+#include "cache/image_store.h"
+#include "fetch/http_directory.h"
+#include "fs/image_fs.h"
+#include "fs/mount_session.h"
+#include "fs/mount_table.h"
+#include "fs/start_signal.h"
+
+namespace imgcachefs {
+namespace {
+
+int complain(int code, const std::string& reason) {
+  std::fprintf(stderr, "imgcachefs: %s\n", reason.c_str());
+  return code;
+}
+
+// Every open image is a descriptor of ours, and a hypervisor opens many.
+void raise_descriptor_limit() {
+  rlimit limit;
+  if (::getrlimit(RLIMIT_NOFILE, &limit) < 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+// The life of a mount. The order of the locals is that of DESIGN section 3: the session ends before
+// the file system it calls, that before the store, that before the upstream.
+Status serve(const MountOptions& options, StartSignal& start) {
+  if (auto log = start_log(options.log); !log) return log;
+  for (const std::string& warning : options.warnings) spdlog::warn(warning);
+  ::signal(SIGPIPE, SIG_IGN);
+  block_end_signals();
+  raise_descriptor_limit();
+
+  // What checksum lists say is believed as long as what is said of images.
+  const auto believe = options.store.revalidate.value_or(std::chrono::seconds(300));
+  auto upstream = open_http_directory(options.source, options.http, believe);
+  if (!upstream) return fail(upstream.error());
+  auto store = ImageStore::open(options.store, **upstream);
+  if (!store) return fail(store.error());
+
+  ImageFs fs(**store, (*upstream)->stats(),
+             {IMGCACHEFS_VERSION, options.source, options.store.cache_dir, "off"},
+             {options.uid, options.gid, options.mode});
+  fs.on_ready([&] {
+    spdlog::info("{} is mounted at {}, cache {}", options.source, options.mountpoint,
+                 options.store.cache_dir);
+    start.ready();
+  });
+  auto session = MountSession::mount(options, fs);
+  if (!session) return fail(session.error());
+  (*store)->on_forget_bytes(
+      [&](const Image& image) { (*session)->drop_pages(node::of_serial(image.serial())); });
+  auto served = (*session)->serve([&] { (*store)->shutdown(); });
+  spdlog::info("{}: unmounted", options.mountpoint);
+  return served;
+}
+
+int run(const MountOptions& options, StartSignal start) {
+  auto served = serve(options, start);
+  if (served) return kExitOk;
+  // Where the log is the terminal, it is said there once.
+  if (options.log.background || !options.log.file.empty())
+    spdlog::error("{}", served.error().message);
+  start.failed(served.error().message);
+  return kExitMountFailed;
+}
+
+// Does the mount answer, and is it ours?
+Status check_mounted(const std::string& mountpoint) {
+  struct stat st {};
+  if (::stat(mountpoint.c_str(), &st) < 0) return fail_errno(mountpoint, errno);
+  auto mount = mounted_at(mountpoint);
+  if (!mount || mount->type != "fuse.imgcachefs" || mount->device != st.st_dev)
+    return fail(ErrorKind::kIo, fmt::format("{}: the mount is not there", mountpoint));
+  return {};
+}
+
+std::string how_it_ended(pid_t pid) {
+  int status = 0;
+  while (::waitpid(pid, &status, 0) < 0 && errno == EINTR) {
+  }
+  return WIFSIGNALED(status) ? fmt::format("signal {}", WTERMSIG(status))
+                             : fmt::format("exit code {}", WEXITSTATUS(status));
+}
+
+int run_in_background(const MountOptions& options) {
+  int ends[2];
+  if (::pipe2(ends, O_CLOEXEC) < 0) return complain(kExitMountFailed, "cannot make a pipe");
+  UniqueFd read(ends[0]), write(ends[1]);
+  const pid_t pid = ::fork();
+  if (pid < 0) return complain(kExitMountFailed, "cannot start a process");
+  if (pid == 0) {
+    read.reset();
+    ::setsid();
+    ::umask(027);
+    if (::chdir("/") < 0) return kExitMountFailed;
+    return run(options, StartSignal(std::move(write)));
+  }
+  write.reset();
+  auto reason = StartSignal::wait(read.get());
+  if (!reason)
+    return complain(kExitMountFailed,
+                    fmt::format("the daemon died while it started ({})", how_it_ended(pid)));
+  if (!reason->empty()) {
+    how_it_ended(pid);  // it has let go of the cache directory when we are done
+    return complain(kExitMountFailed, *reason);
+  }
+  if (auto there = check_mounted(options.mountpoint); !there)
+    return complain(kExitMountFailed, there.error().message);
+  return kExitOk;
+}
+
+}  // namespace
+
+int mount_and_serve(const MountOptions& given) {
+  MountOptions options = given;
+  // Until the daemon has its own log, what there is to say belongs on the terminal.
+  if (auto log = start_log({.level = options.log.level, .file = {}, .background = false}); !log)
+    return complain(kExitUsage, log.error().message);
+  if (!options.credentials.empty()) {
+    auto credentials = Credentials::load(options.credentials);
+    if (!credentials) return complain(kExitUsage, credentials.error().message);
+    options.http.credentials = std::move(*credentials);
+  }
+  auto fit = prepare_mount_point(options.mountpoint, options.store.cache_dir, options.log.file);
+  if (!fit) return complain(kExitMountFailed, fit.error().message);
+  return options.foreground ? run(options, StartSignal()) : run_in_background(options);
+}
+
+}  // namespace imgcachefs

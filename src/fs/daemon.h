@@ -1,0 +1,18 @@
+// The daemon: puts upstream, store and mount together and runs until it is unmounted.
+#pragma once
+
+#include "fs/mount_options.h"
+
+namespace imgcachefs {
+
+// mount(8)'s exit codes.
+constexpr int kExitOk = 0;
+constexpr int kExitUsage = 1;
+constexpr int kExitMountFailed = 32;
+
+// In the foreground: until the end of the mount. In the background: until the mount answers, from a
+// process of its own, which was started before there was any thread. What went wrong is said on
+// stderr.
+int mount_and_serve(const MountOptions& options);
+
+}  // namespace imgcachefs

@@ -1,0 +1,307 @@
+#include "fs/image_fs.h"
+
+#include <fcntl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+
+#include "base/log.h"
+#include "fs/metrics_page.h"
+#include "fs/parked.h"
+#include "fs/status_page.h"
+
+namespace imgcachefs {
+namespace {
+
+constexpr const char* kControlName = ".imgcachefs";
+constexpr const char* kMetricsName = "metrics";
+constexpr const char* kStatusName = "status";
+
+constexpr double kForever = 86400;    // seconds; for what never changes
+constexpr double kCachedFor = 1;      // an eviction or a new version shows within it
+constexpr double kIncompleteFor = 0;  // the next open after the commit must see the new node
+
+void reply_bytes(fuse_req_t request, const ImageBytes& bytes, fuse_buf_copy_flags flags) {
+  if (bytes.fd < 0) {
+    const void* data = bytes.buffer ? bytes.buffer->data() + bytes.offset : nullptr;
+    fuse_reply_buf(request, static_cast<const char*>(data), bytes.length);
+    return;
+  }
+  fuse_bufvec vector = FUSE_BUFVEC_INIT(bytes.length);
+  vector.buf[0].flags = static_cast<fuse_buf_flags>(FUSE_BUF_IS_FD | FUSE_BUF_FD_SEEK);
+  vector.buf[0].fd = bytes.fd;
+  vector.buf[0].pos = static_cast<off_t>(bytes.offset);
+  fuse_reply_data(request, &vector, flags);
+}
+
+// Text that a getxattr or listxattr asked for with room for `size` bytes; 0 asks how long it is.
+void reply_xattr_text(fuse_req_t request, const std::string& text, size_t size) {
+  if (size == 0)
+    fuse_reply_xattr(request, text.size());
+  else if (size < text.size())
+    fuse_reply_err(request, ERANGE);
+  else
+    fuse_reply_buf(request, text.data(), text.size());
+}
+
+OpenDirectory control_directory() {
+  return {{{".", node::kControl, S_IFDIR},
+           {"..", node::kRoot, S_IFDIR},
+           {kMetricsName, node::kMetrics, S_IFREG},
+           {kStatusName, node::kStatus, S_IFREG}}};
+}
+
+OpenDirectory root_directory(const std::vector<ImageId>& ids) {
+  OpenDirectory directory{{{".", node::kRoot, S_IFDIR}, {"..", node::kRoot, S_IFDIR}}};
+  directory.entries.reserve(ids.size() + 2);
+  for (const ImageId& id : ids) directory.entries.push_back({id.str(), inode_number(id), S_IFREG});
+  return directory;
+}
+
+}  // namespace
+
+ImageFs::ImageFs(ImageStore& store, const UpstreamStats& upstream, MountFacts facts,
+                 Ownership ownership)
+    : store_(store),
+      upstream_(upstream),
+      facts_(std::move(facts)),
+      ownership_(ownership),
+      mounted_at_(std::chrono::system_clock::now()),
+      errors_(redacted_url(facts_.source)) {}
+
+void ImageFs::init(fuse_conn_info& connection) {
+  auto want = [&](unsigned capability) { connection.want |= connection.capable & capability; };
+  want(FUSE_CAP_SPLICE_WRITE | FUSE_CAP_SPLICE_MOVE | FUSE_CAP_PARALLEL_DIROPS);
+  // With ASYNC_DIO the kernel waits for O_DIRECT reads where no signal can reach the reader.
+  // AUTO_INVAL_DATA would drop pages when a time stamp changes: a node is one version of an image,
+  // and when its bytes are wrong we say so (on_forget_bytes).
+  connection.want &=
+      ~unsigned{FUSE_CAP_ASYNC_DIO | FUSE_CAP_AUTO_INVAL_DATA | FUSE_CAP_READDIRPLUS |
+                FUSE_CAP_READDIRPLUS_AUTO | FUSE_CAP_WRITEBACK_CACHE};
+  // Readers that hang on a silent upstream must leave room for all others.
+  connection.max_background = 16384;
+  connection.congestion_threshold = 16000;
+  if (ready_) ready_();
+}
+
+void ImageFs::reply_error(fuse_req_t request, std::string_view operation, std::string_view image_id,
+                          const Error& error) {
+  fuse_reply_err(request, errors_.report(operation, image_id, error));
+}
+
+void ImageFs::reply_image_entry(fuse_req_t request, const std::shared_ptr<Image>& image) {
+  fuse_entry_param entry{};
+  entry.attr = image_attributes(*image, ownership_);
+  entry.ino = nodes_.add(image);
+  entry.entry_timeout = entry.attr_timeout =
+      image->details().state == ImageState::kCached ? kCachedFor : kIncompleteFor;
+  // The kernel counts the look-up only if the reply arrives.
+  if (fuse_reply_entry(request, &entry) < 0) nodes_.forget(entry.ino, 1);
+}
+
+void ImageFs::reply_own_entry(fuse_req_t request, uint64_t node) {
+  fuse_entry_param entry{};
+  entry.ino = node;
+  own_attributes(node, entry.attr);
+  entry.entry_timeout = entry.attr_timeout = kForever;
+  fuse_reply_entry(request, &entry);
+}
+
+bool ImageFs::own_attributes(uint64_t node, struct stat& st) const {
+  if (node == node::kRoot || node == node::kControl)
+    st = directory_attributes(node, ownership_, mounted_at_);
+  else if (node == node::kMetrics || node == node::kStatus)
+    st = page_attributes(node, ownership_, mounted_at_);
+  else
+    return false;
+  return true;
+}
+
+void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
+  const std::string_view wanted(name);
+  if (parent == node::kRoot && wanted == kControlName)
+    return reply_own_entry(request, node::kControl);
+  if (parent == node::kControl && wanted == kMetricsName)
+    return reply_own_entry(request, node::kMetrics);
+  if (parent == node::kControl && wanted == kStatusName)
+    return reply_own_entry(request, node::kStatus);
+  auto id = ImageId::parse(wanted);
+  if (parent != node::kRoot || !id) {
+    fuse_reply_err(request, ENOENT);
+    return;
+  }
+  auto parked = Parked::park(request);
+  if (!parked) return;
+  store_.lookup(*id, [this, parked, id = *id](Result<std::shared_ptr<Image>> image) {
+    fuse_req_t waiting = parked->claim();
+    if (!waiting) return;
+    if (image)
+      reply_image_entry(waiting, *image);
+    else
+      reply_error(waiting, "lookup", id.str(), image.error());
+  });
+}
+
+void ImageFs::getattr(fuse_req_t request, uint64_t node) {
+  struct stat st {};
+  if (own_attributes(node, st)) {
+    fuse_reply_attr(request, &st, kForever);
+    return;
+  }
+  auto image = nodes_.find(node);
+  if (!image) {
+    fuse_reply_err(request, ESTALE);
+    return;
+  }
+  st = image_attributes(*image, ownership_);
+  fuse_reply_attr(request, &st, kCachedFor);
+}
+
+void ImageFs::reply_open(fuse_req_t request, fuse_file_info reply, OpenFile file) {
+  reply.fh = files_.add(std::move(file));
+  if (fuse_reply_open(request, &reply) < 0) files_.remove(reply.fh);
+}
+
+void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file) {
+  if ((file.flags & O_ACCMODE) != O_RDONLY) {
+    fuse_reply_err(request, EROFS);
+    return;
+  }
+  if (node == node::kMetrics || node == node::kStatus) {
+    fuse_file_info reply = file;
+    reply.direct_io = 1;  // its length is known only now, and every open shows what is so then
+    const StoreStatus status = store_.status();
+    return reply_open(request, reply,
+                      OpenPage{node == node::kMetrics ? metrics_page(facts_, status, upstream_)
+                                                      : status_page(facts_, status, upstream_)});
+  }
+  auto image = nodes_.find(node);
+  if (!image) {
+    fuse_reply_err(request, ESTALE);
+    return;
+  }
+  auto parked = Parked::park(request);
+  if (!parked) return;
+  store_.open_image(
+      image, [this, parked, image, file](Result<std::unique_ptr<ImageHandle>> handle) {
+        fuse_req_t waiting = parked->claim();
+        if (!waiting) return;
+        if (!handle) return reply_error(waiting, "open", image->id().str(), handle.error());
+        fuse_file_info reply = file;
+        reply.keep_cache = 1;  // a node is one version of the image: what is cached of it is right
+        reply_open(waiting, reply, OpenImage{image, image->attr().size, std::move(*handle)});
+      });
+}
+
+void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file) {
+  OpenFile& open = OpenFiles::get(file.fh);
+  if (auto* page = std::get_if<OpenPage>(&open)) {
+    const ByteRange range = clip(
+        {static_cast<uint64_t>(offset), static_cast<uint64_t>(offset) + size}, page->text.size());
+    fuse_reply_buf(request, page->text.data() + range.begin, range.size());
+    return;
+  }
+  auto& opened = std::get<OpenImage>(open);
+  const ByteRange range =
+      clip({static_cast<uint64_t>(offset), static_cast<uint64_t>(offset) + size}, opened.size);
+  if (const int fd = opened.handle->complete_fd(); fd >= 0)
+    return reply_bytes(request, {fd, range.begin, range.size(), nullptr}, FUSE_BUF_SPLICE_MOVE);
+
+  auto parked = Parked::park(request);
+  if (!parked) return;
+  // The handle may be closed before the answer comes, when the reader leaves: what is used of the
+  // answer is used only while the request is ours, and the kernel then holds the file open.
+  opened.handle->read(range, [this, parked, image = opened.image](Result<ImageBytes> bytes) {
+    fuse_req_t waiting = parked->claim();
+    if (!waiting) return;
+    // Not moved: pages of a file that is being filled are under write-back, and to take them over
+    // would wait for the disk.
+    if (bytes)
+      reply_bytes(waiting, *bytes, static_cast<fuse_buf_copy_flags>(0));
+    else
+      reply_error(waiting, "read", image->id().str(), bytes.error());
+  });
+}
+
+void ImageFs::lseek(fuse_req_t request, off_t offset, int whence, const fuse_file_info& file) {
+  auto* opened = std::get_if<OpenImage>(&OpenFiles::get(file.fh));
+  if (!opened || (whence != SEEK_DATA && whence != SEEK_HOLE)) {
+    fuse_reply_err(request, EINVAL);
+    return;
+  }
+  const off_t size = static_cast<off_t>(opened->size);
+  off_t found = whence == SEEK_DATA ? offset : size;  // incomplete: holes are not known yet
+  if (offset < 0 || offset >= size) {
+    fuse_reply_err(request, ENXIO);
+    return;
+  }
+  // The position of the descriptor, which this moves, is used by nobody.
+  if (const int fd = opened->handle->complete_fd(); fd >= 0) found = ::lseek(fd, offset, whence);
+  if (found < 0)
+    fuse_reply_err(request, errno);
+  else
+    fuse_reply_lseek(request, found);
+}
+
+void ImageFs::release(fuse_req_t request, const fuse_file_info& file) {
+  files_.remove(file.fh);
+  fuse_reply_err(request, 0);
+}
+
+void ImageFs::opendir(fuse_req_t request, uint64_t node, const fuse_file_info& file) {
+  if (node == node::kControl) return reply_open(request, file, control_directory());
+  auto parked = Parked::park(request);
+  if (!parked) return;
+  store_.list([this, parked, file](Result<std::vector<ImageId>> ids) {
+    fuse_req_t waiting = parked->claim();
+    if (!waiting) return;
+    if (ids)
+      reply_open(waiting, file, root_directory(*ids));
+    else
+      reply_error(waiting, "list", "/", ids.error());
+  });
+}
+
+void ImageFs::readdir(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file) {
+  const auto& entries = std::get<OpenDirectory>(OpenFiles::get(file.fh)).entries;
+  std::string buffer(size, '\0');
+  size_t used = 0;
+  for (size_t i = static_cast<size_t>(offset); i < entries.size(); ++i) {
+    struct stat st {};
+    st.st_ino = entries[i].inode;
+    st.st_mode = entries[i].mode;
+    const size_t needed =
+        fuse_add_direntry(request, buffer.data() + used, size - used, entries[i].name.c_str(), &st,
+                          static_cast<off_t>(i + 1));
+    if (needed > size - used) break;
+    used += needed;
+  }
+  fuse_reply_buf(request, buffer.data(), used);
+}
+
+void ImageFs::statfs(fuse_req_t request) {
+  const struct statvfs st = file_system_attributes(store_.space());
+  fuse_reply_statfs(request, &st);
+}
+
+Xattrs ImageFs::xattrs_of(uint64_t node) const {
+  if (node == node::kRoot) return root_xattrs(facts_);
+  if (auto image = nodes_.find(node)) return image_xattrs(image->details());
+  return {};
+}
+
+void ImageFs::getxattr(fuse_req_t request, uint64_t node, const char* name, size_t size) {
+  const Xattrs xattrs = is_our_xattr(name) ? xattrs_of(node) : Xattrs{};
+  if (const std::string* value = find_xattr(xattrs, name))
+    reply_xattr_text(request, *value, size);
+  else
+    fuse_reply_err(request, ENODATA);
+}
+
+void ImageFs::listxattr(fuse_req_t request, uint64_t node, size_t size) {
+  reply_xattr_text(request, xattr_list(xattrs_of(node)), size);
+}
+
+}  // namespace imgcachefs

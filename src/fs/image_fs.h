@@ -1,0 +1,65 @@
+// ImageFs: the store as a file system. The adapter between FUSE's requests and ImageStore.
+//
+// No method waits: what the store cannot answer at once is parked (parked.h) and replied to from
+// the store's thread. Methods are called from any FUSE thread; each replies to its request exactly
+// once, now or later. Must live until the store is shut down and the session's loop has ended.
+#pragma once
+
+#include <functional>
+#include <memory>
+
+#include "cache/image_store.h"
+#include "fs/attributes.h"
+#include "fs/error_log.h"
+#include "fs/fuse.h"
+#include "fs/mount_facts.h"
+#include "fs/node_table.h"
+#include "fs/open_files.h"
+#include "fs/xattrs.h"
+
+namespace imgcachefs {
+
+class ImageFs {
+ public:
+  ImageFs(ImageStore& store, const UpstreamStats& upstream, MountFacts facts, Ownership ownership);
+
+  // Called once the kernel has said hello: from then on requests are answered.
+  void on_ready(std::function<void()> hook) { ready_ = std::move(hook); }
+
+  void init(fuse_conn_info& connection);
+  void lookup(fuse_req_t request, uint64_t parent, const char* name);
+  void forget(uint64_t node, uint64_t count) { nodes_.forget(node, count); }
+  void getattr(fuse_req_t request, uint64_t node);
+  void open(fuse_req_t request, uint64_t node, const fuse_file_info& file);
+  void read(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file);
+  void lseek(fuse_req_t request, off_t offset, int whence, const fuse_file_info& file);
+  void release(fuse_req_t request, const fuse_file_info& file);
+  void opendir(fuse_req_t request, uint64_t node, const fuse_file_info& file);
+  void readdir(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file);
+  void statfs(fuse_req_t request);
+  void getxattr(fuse_req_t request, uint64_t node, const char* name, size_t size);
+  void listxattr(fuse_req_t request, uint64_t node, size_t size);
+
+ private:
+  void reply_image_entry(fuse_req_t request, const std::shared_ptr<Image>& image);
+  void reply_own_entry(fuse_req_t request, uint64_t node);
+  // Replies to an open; when the asker has left meanwhile, the file is closed again.
+  void reply_open(fuse_req_t request, fuse_file_info reply, OpenFile file);
+  void reply_error(fuse_req_t request, std::string_view operation, std::string_view image_id,
+                   const Error& error);
+  Xattrs xattrs_of(uint64_t node) const;
+  // Attributes of what is not an image; false when `node` is no such thing.
+  bool own_attributes(uint64_t node, struct stat& st) const;
+
+  ImageStore& store_;
+  const UpstreamStats& upstream_;
+  const MountFacts facts_;
+  const Ownership ownership_;
+  const WallTime mounted_at_;
+  std::function<void()> ready_;
+  ErrorLog errors_;
+  NodeTable nodes_;
+  OpenFiles files_;
+};
+
+}  // namespace imgcachefs

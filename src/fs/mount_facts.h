@@ -1,0 +1,15 @@
+// What is known of a mount from its start to its end, for the pages and the root's attributes.
+#pragma once
+
+#include <string>
+
+namespace imgcachefs {
+
+struct MountFacts {
+  std::string version;
+  std::string source;  // as given: what is refused in it are passwords, so it may be shown
+  std::string cache_dir;
+  std::string passthrough;  // "on" or "off": what is done, not what was asked for
+};
+
+}  // namespace imgcachefs

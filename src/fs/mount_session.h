@@ -1,0 +1,54 @@
+// MountSession: one mount, from mount(2) to the end of its last request.
+//
+// How it ends, and why in this order. A signal: the mount is taken out of sight, then the store is
+// shut down while the FUSE threads still run, so every reader that waits is answered, and whoever
+// asks anew meanwhile is answered too (with the store's kCancelled); only then do the threads end,
+// and closing the connection wakes whatever request was left between. Were the threads stopped
+// first, a store thread that tells the kernel to drop pages could wait for ever on a page whose
+// read nobody takes any more. An umount(8): the kernel has ended the threads already.
+#pragma once
+
+#include <sys/types.h>
+
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "fs/image_fs.h"
+#include "fs/mount_options.h"
+
+namespace imgcachefs {
+
+class MountSession {
+ public:
+  // Mounts; requests queue up until serve(). libfuse writes what it has to say of a failure to
+  // stderr. The signals that end the mount must be blocked already (block_end_signals()).
+  static Result<std::unique_ptr<MountSession>> mount(const MountOptions& options, ImageFs& fs);
+  ~MountSession();
+  MountSession(const MountSession&) = delete;
+  MountSession& operator=(const MountSession&) = delete;
+
+  // Answers requests until the end, on threads of its own. `shut_down_store` is called once, on
+  // this thread, where the order above has it.
+  Status serve(const std::function<void()>& shut_down_store);
+
+  // Makes the kernel drop what it has cached of a node. From any thread but FUSE's, until
+  // `shut_down_store` has returned.
+  void drop_pages(uint64_t node);
+
+ private:
+  MountSession() = default;
+
+  struct Destroy {
+    void operator()(fuse_session* session) const;
+  };
+  std::unique_ptr<fuse_session, Destroy> session_;
+  std::string mountpoint_;
+  dev_t device_ = 0;  // of the mounted file system
+};
+
+// SIGTERM, SIGINT and SIGHUP wait for serve() to take them. To be called before any thread starts.
+void block_end_signals();
+
+}  // namespace imgcachefs

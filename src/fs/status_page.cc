@@ -1,0 +1,43 @@
+#include "fs/status_page.h"
+
+#include <cmath>
+#include <nlohmann/json.hpp>
+
+namespace imgcachefs {
+
+std::string status_page(const MountFacts& facts, const StoreStatus& store,
+                        const UpstreamStats& upstream) {
+  using Json = nlohmann::ordered_json;
+  Json fills = Json::array();
+  for (const FillStatus& fill : store.fills)
+    fills.push_back({{"image_id", fill.id.str()},
+                     {"size", fill.size},
+                     {"cached_bytes", fill.cached_bytes},
+                     {"rate", std::llround(fill.rate)}});
+  Json page = {
+      {"version", facts.version},
+      {"source", facts.source},
+      {"cache_dir", facts.cache_dir},
+      {"driver", store.driver},
+      {"max_size", store.max_size},
+      {"used", store.space.used},
+      {"chunk_size", store.chunk_size},
+      {"passthrough", facts.passthrough},
+      {"images",
+       {{"cached", store.cached},
+        {"incomplete", store.incomplete},
+        {"invalid", store.invalid},
+        {"queued", store.queued}}},
+      {"hits", store.counters.hits},
+      {"misses", store.counters.misses},
+      {"upstream",
+       {{"requests", upstream.requests.load()},
+        {"bytes", upstream.bytes.load()},
+        {"errors", upstream.errors.load()}}},
+      {"fills", std::move(fills)},
+  };
+  // A path may hold bytes that are no UTF-8: they must not make the page fail.
+  return page.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+}  // namespace imgcachefs

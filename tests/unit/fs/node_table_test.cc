@@ -1,0 +1,41 @@
+#include "fs/node_table.h"
+
+#include <gtest/gtest.h>
+
+#include "fake_image.h"
+
+namespace imgcachefs {
+namespace {
+
+TEST(NodeTable, KeepsAnImageUntilTheKernelHasForgottenEveryLookUp) {
+  NodeTable table;
+  auto image = std::make_shared<FakeImage>("a", 0);
+  const uint64_t node = table.add(image);
+  EXPECT_EQ(table.add(image), node);
+  EXPECT_EQ(node, node::of_serial(0));
+  EXPECT_GT(node, node::kStatus);
+  table.forget(node, 1);
+  EXPECT_EQ(table.find(node), image);
+  table.forget(node, 1);
+  EXPECT_EQ(table.find(node), nullptr);
+  EXPECT_EQ(image.use_count(), 1);
+  EXPECT_EQ(table.size(), 0u);
+}
+
+TEST(NodeTable, GivesEveryVersionItsOwnNode) {
+  NodeTable table;
+  EXPECT_NE(table.add(std::make_shared<FakeImage>("a", 1)),
+            table.add(std::make_shared<FakeImage>("a", 2)));
+}
+
+TEST(NodeTable, ForgetsWhatItDoesNotKnow) {
+  NodeTable table;
+  table.forget(node::kRoot, 1);
+  table.forget(4711, 3);
+  const uint64_t node = table.add(std::make_shared<FakeImage>("a"));
+  table.forget(node, 100);
+  EXPECT_EQ(table.size(), 0u);
+}
+
+}  // namespace
+}  // namespace imgcachefs

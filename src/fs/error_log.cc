@@ -51,6 +51,10 @@ RepeatFilter::Verdict RepeatFilter::ask(const std::string& line, Clock::time_poi
 
 int ErrorLog::report(std::string_view operation, std::string_view image_id, const Error& error) {
   const int code = errno_of(error.kind);
+  {
+    std::lock_guard lock(mutex_);
+    ++counts_[{std::string(operation), code}];
+  }
   const std::string line = fmt::format("{} {}: {} [{}], upstream {}", operation, image_id,
                                        error.message, ::strerrorname_np(code), upstream_);
   // Every typing mistake is a look-up of something that is not there, and a stale node at open is
@@ -66,6 +70,14 @@ int ErrorLog::report(std::string_view operation, std::string_view image_id, cons
       spdlog::warn(line);
   }
   return code;
+}
+
+std::vector<ErrorCount> ErrorLog::counts() const {
+  std::lock_guard lock(mutex_);
+  std::vector<ErrorCount> counts;
+  for (const auto& [what, count] : counts_)
+    counts.push_back({what.first, ::strerrorname_np(what.second), count});
+  return counts;
 }
 
 }  // namespace imgcachefs

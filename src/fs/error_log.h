@@ -3,12 +3,15 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <mutex>
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "base/result.h"
+#include "fs/request_figures.h"
 
 namespace imgcachefs {
 
@@ -38,7 +41,8 @@ class RepeatFilter {
   std::unordered_map<std::string, Seen> seen_;
 };
 
-// Writes one line per error that reaches a user: operation, image, upstream, reason. Thread-safe.
+// Writes one line per error that reaches a user (operation, image, upstream, reason) and counts
+// them. Thread-safe.
 class ErrorLog {
  public:
   explicit ErrorLog(std::string upstream) : upstream_(std::move(upstream)) {}
@@ -46,9 +50,13 @@ class ErrorLog {
   // Returns the errno the user gets.
   int report(std::string_view operation, std::string_view image_id, const Error& error);
 
+  std::vector<ErrorCount> counts() const;
+
  private:
   const std::string upstream_;  // redacted
   RepeatFilter repeats_{std::chrono::seconds(10)};
+  mutable std::mutex mutex_;  // protects counts_
+  std::map<std::pair<std::string, int>, uint64_t> counts_;
 };
 
 }  // namespace imgcachefs

@@ -164,6 +164,12 @@ void ImageFs::reply_open(fuse_req_t request, fuse_file_info reply, OpenFile file
   if (fuse_reply_open(request, &reply) < 0) files_.remove(reply.fh);
 }
 
+std::string ImageFs::page_text(uint64_t node) const {
+  const StoreStatus status = store_.status();
+  if (node == node::kStatus) return status_page(facts_, status, upstream_);
+  return metrics_page(facts_, status, upstream_, {hit_bytes_, miss_bytes_, errors_.counts()});
+}
+
 void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file) {
   if ((file.flags & O_ACCMODE) != O_RDONLY) {
     fuse_reply_err(request, EROFS);
@@ -172,10 +178,7 @@ void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file
   if (node == node::kMetrics || node == node::kStatus) {
     fuse_file_info reply = file;
     reply.direct_io = 1;  // its length is known only now, and every open shows what is so then
-    const StoreStatus status = store_.status();
-    return reply_open(request, reply,
-                      OpenPage{node == node::kMetrics ? metrics_page(facts_, status, upstream_)
-                                                      : status_page(facts_, status, upstream_)});
+    return reply_open(request, reply, OpenPage{page_text(node)});
   }
   auto image = nodes_.find(node);
   if (!image) {
@@ -206,8 +209,10 @@ void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_fil
   auto& opened = std::get<OpenImage>(open);
   const ByteRange range =
       clip({static_cast<uint64_t>(offset), static_cast<uint64_t>(offset) + size}, opened.size);
-  if (const int fd = opened.handle->complete_fd(); fd >= 0)
+  if (const int fd = opened.handle->complete_fd(); fd >= 0) {
+    hit_bytes_.fetch_add(range.size(), std::memory_order_relaxed);
     return reply_bytes(request, {fd, range.begin, range.size(), nullptr}, FUSE_BUF_SPLICE_MOVE);
+  }
 
   auto parked = Parked::park(request);
   if (!parked) return;
@@ -216,6 +221,7 @@ void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_fil
   opened.handle->read(range, [this, parked, image = opened.image](Result<ImageBytes> bytes) {
     fuse_req_t waiting = parked->claim();
     if (!waiting) return;
+    if (bytes) miss_bytes_.fetch_add(bytes->length, std::memory_order_relaxed);
     // Not moved: pages of a file that is being filled are under write-back, and to take them over
     // would wait for the disk.
     if (bytes)

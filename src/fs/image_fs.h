@@ -5,6 +5,7 @@
 // once, now or later. Must live until the store is shut down and the session's loop has ended.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 
@@ -48,6 +49,7 @@ class ImageFs {
   void reply_error(fuse_req_t request, std::string_view operation, std::string_view image_id,
                    const Error& error);
   Xattrs xattrs_of(uint64_t node) const;
+  std::string page_text(uint64_t node) const;
   // Attributes of what is not an image; false when `node` is no such thing.
   bool own_attributes(uint64_t node, struct stat& st) const;
 
@@ -58,6 +60,7 @@ class ImageFs {
   const WallTime mounted_at_;
   std::function<void()> ready_;
   ErrorLog errors_;
+  std::atomic<uint64_t> hit_bytes_{0}, miss_bytes_{0};  // see RequestFigures
   NodeTable nodes_;
   OpenFiles files_;
 };

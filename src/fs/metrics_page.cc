@@ -18,8 +18,9 @@ using Labels = std::vector<ClientMetric::Label>;
 
 class Page {
  public:
-  void counter(const char* name, const char* help, uint64_t value) {
-    family(name, help, MetricType::Counter).push_back(metric(MetricType::Counter, value, {}));
+  void counter(const char* name, const char* help, uint64_t value, Labels labels = {}) {
+    family(name, help, MetricType::Counter)
+        .push_back(metric(MetricType::Counter, value, std::move(labels)));
   }
   void gauge(const char* name, const char* help, uint64_t value, Labels labels = {}) {
     family(name, help, MetricType::Gauge)
@@ -32,7 +33,7 @@ class Page {
   }
 
  private:
-  // Lines of one name must stand together: a second gauge of it joins the first.
+  // Lines of one name must stand together: a second one of it joins the first.
   std::vector<ClientMetric>& family(const char* name, const char* help, MetricType type) {
     const std::string full = std::string("imgcachefs_") + name;
     if (families_.empty() || families_.back().name != full)
@@ -53,18 +54,21 @@ class Page {
 }  // namespace
 
 std::string metrics_page(const MountFacts& facts, const StoreStatus& store,
-                         const UpstreamStats& upstream) {
+                         const UpstreamStats& upstream, const RequestFigures& requests) {
   const StoreCounters& c = store.counters;
   const SpaceUsage& space = store.space;
   Page page;
   page.gauge("build_info", "The version that runs.", 1, {{"version", facts.version}});
 
+  for (const ErrorCount& error : requests.errors)
+    page.counter("request_errors_total", "Requests answered with an error.", error.count,
+                 {{"op", error.operation}, {"errno", error.errno_name}});
   page.counter("cache_hits_total", "Opens of cached images.", c.hits);
   page.counter("cache_misses_total", "Opens of images that were not cached.", c.misses);
   page.counter("cache_hit_bytes_total", "Bytes read from images that were cached when opened.",
-               c.hit_bytes);
+               requests.hit_bytes);
   page.counter("cache_miss_bytes_total", "Bytes read from images that were not cached when opened.",
-               c.miss_bytes);
+               requests.miss_bytes);
   page.gauge("cache_bytes", "Bytes the cache takes on disk.", space.used);
   page.gauge("cache_limit_bytes", "Bytes the cache may take.", space.limit);
   page.gauge("cache_free_bytes", "Bytes left below the limit.",
@@ -77,9 +81,6 @@ std::string metrics_page(const MountFacts& facts, const StoreStatus& store,
   page.counter("cache_evictions_total", "Cached images that were pruned.", c.evicted_images);
   page.counter("cache_evicted_bytes_total", "Bytes of the images that were pruned.",
                c.evicted_bytes);
-  page.counter("cache_around_opens_total",
-               "Opens served around the cache because there was no room.", c.around_opens);
-
   page.counter("upstream_requests_total", "Requests sent upstream, retries included.",
                upstream.requests);
   page.counter("upstream_bytes_total", "Bytes of bodies received from upstream.", upstream.bytes);

@@ -25,6 +25,12 @@ TEST(ErrorLog, ReturnsTheErrnoItReports) {
   ErrorLog log("http://h/");
   EXPECT_EQ(log.report("read", "image", Error{ErrorKind::kTimeout, "silent"}), ETIMEDOUT);
   EXPECT_EQ(log.report("lookup", "image", Error{ErrorKind::kNotFound, "404"}), ENOENT);
+  EXPECT_EQ(log.report("lookup", "other", Error{ErrorKind::kNotFound, "404"}), ENOENT);
+  auto counts = log.counts();
+  ASSERT_EQ(counts.size(), 2u);
+  EXPECT_EQ(counts[0].operation, "lookup");
+  EXPECT_EQ(counts[0].errno_name, "ENOENT");
+  EXPECT_EQ(counts[0].count, 2u);
 }
 
 TEST(RepeatFilter, LetsALineThroughOnceAPeriodAndCountsTheRest) {

@@ -54,7 +54,8 @@ TEST(StatusPage, WithoutFillsHasAnEmptyList) {
 TEST(MetricsPage, IsPrometheusTextWithoutImageIds) {
   UpstreamStats upstream;
   upstream.bytes = 123456789012;
-  const std::string page = metrics_page(kFacts, some_status(), upstream);
+  const std::string page = metrics_page(kFacts, some_status(), upstream,
+                                        {21, 22, {{"read", "EIO", 3}, {"read", "ESTALE", 1}}});
   EXPECT_THAT(page, HasSubstr("# TYPE imgcachefs_cache_hits_total counter\n"
                               "imgcachefs_cache_hits_total 11\n"));
   EXPECT_THAT(page, HasSubstr("imgcachefs_upstream_bytes_total 123456789012\n"));
@@ -64,6 +65,8 @@ TEST(MetricsPage, IsPrometheusTextWithoutImageIds) {
                               "imgcachefs_cache_images{state=\"incomplete\"} 1\n"));
   EXPECT_THAT(page, HasSubstr("imgcachefs_fetches_in_flight 1\n"));
   EXPECT_THAT(page, HasSubstr("imgcachefs_build_info{version=\"1.2\"} 1\n"));
+  EXPECT_THAT(page, HasSubstr("imgcachefs_request_errors_total{op=\"read\",errno=\"EIO\"} 3\n"));
+  EXPECT_THAT(page, HasSubstr("imgcachefs_cache_hit_bytes_total 21\n"));
   EXPECT_THAT(page, Not(HasSubstr("a\"b")));
   EXPECT_THAT(page, Not(HasSubstr("a\\\"b")));
 }

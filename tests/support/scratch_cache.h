@@ -13,27 +13,17 @@
 #include <string>
 #include <string_view>
 
+#include "support/temp_dir.h"
+
 namespace imgcachefs::test {
 
 class ScratchCache {
  public:
-  ScratchCache() {
-    std::string name = (std::filesystem::temp_directory_path() / "imgcachefs-test-XXXXXX").string();
-    if (::mkdtemp(name.data()) == nullptr) throw std::runtime_error("mkdtemp");
-    root_ = name;
-  }
-  ~ScratchCache() {
-    std::error_code ignored;
-    std::filesystem::remove_all(root_, ignored);
-  }
-  ScratchCache(const ScratchCache&) = delete;
-  ScratchCache& operator=(const ScratchCache&) = delete;
-
-  const std::filesystem::path& root() const { return root_; }
-  std::string dir() const { return (root_ / "cache").string(); }  // made by whoever needs it
+  const std::filesystem::path& root() const { return root_.path(); }
+  std::string dir() const { return (root() / "cache").string(); }  // made by whoever needs it
 
   // A path in the cache: "<id>", "incomplete/<id>", "cache.db", ...
-  std::filesystem::path path(std::string_view name) const { return root_ / "cache" / name; }
+  std::filesystem::path path(std::string_view name) const { return root() / "cache" / name; }
   bool has(std::string_view name) const {
     return std::filesystem::exists(std::filesystem::symlink_status(path(name)));
   }
@@ -53,7 +43,7 @@ class ScratchCache {
   }
 
  private:
-  std::filesystem::path root_;
+  TempDir root_;
 };
 
 // Holds a file of the cache as an open image does: with a shared flock.

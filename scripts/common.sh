@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# What the scripts have in common. Sourced, with `set -euo pipefail` in force.
+
+say() { printf '\n==> %s\n' "$*"; }
+warn() { printf '%s: %s\n' "${0##*/}" "$*" >&2; }
+die() {
+  warn "$@"
+  exit 1
+}
+
+as_root() {
+  if ((EUID == 0)); then
+    "$@"
+  elif command -v sudo >/dev/null; then
+    sudo -- "$@"
+  else
+    die "has to be root for: $* (and there is no sudo)"
+  fi
+}
+
+is_installed() {
+  [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null || true) == installed ]]
+}
+
+# Installing nginx starts it as a service on port 80, and at every boot from then on. Nobody asked
+# for that: our scripts start one of their own. A service that was there before is left alone.
+apt_get_install() (
+  policy=/usr/sbin/policy-rc.d
+  if [[ ! -e $policy ]]; then
+    trap 'as_root rm -f "$policy"' EXIT
+    trap 'exit 130' INT TERM
+    printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
+    as_root chmod 755 "$policy"
+  fi
+  had_nginx=no
+  if is_installed nginx; then had_nginx=yes; fi
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@"
+  if [[ $had_nginx == no ]] && is_installed nginx; then
+    as_root update-rc.d nginx disable || true # for systemd too, where that is
+  fi
+)
+
+# install_packages PACKAGE...: those that are missing, and no call of apt when none is.
+install_packages() {
+  local package missing=()
+  for package in "$@"; do
+    is_installed "$package" || missing+=("$package")
+  done
+  if ((${#missing[@]} == 0)); then
+    say "All packages needed are installed"
+    return
+  fi
+  command -v apt-get >/dev/null ||
+    die "there is no apt-get here (Debian 12 is expected). Needed: ${missing[*]}"
+  say "Installing with apt-get: ${missing[*]}"
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q update
+  apt_get_install "${missing[@]}"
+}
+
+# Compiler calls go through ccache when it is there; it is not installed for it.
+use_ccache() {
+  if command -v ccache >/dev/null; then
+    export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER:-ccache}
+  fi
+}
+
+# Whether this user may mount FUSE file systems here; says why not on stderr.
+can_mount() {
+  if [[ ! -r /proc/self/mounts ]]; then
+    warn "/proc is not mounted (in a chroot: mount -t proc proc /proc)"
+    return 1
+  fi
+  if [[ ! -e /dev/fuse ]] && ((EUID == 0)); then
+    # A bare chroot, or a host where nobody has used FUSE since it was started.
+    modprobe fuse 2>/dev/null || true
+    [[ -e /dev/fuse ]] || mknod -m 666 /dev/fuse c 10 229 2>/dev/null || true
+  fi
+  # Opened for real: in a container the node can be there and still be forbidden.
+  if ! (: <>/dev/fuse) 2>/dev/null; then
+    warn "/dev/fuse cannot be opened. In a container: run it with --device /dev/fuse --cap-add" \
+      "SYS_ADMIN (or --privileged). On a host: modprobe fuse, or run this as root."
+    return 1
+  fi
+}
+
+elapsed() { printf '%d min %02d s' $((SECONDS / 60)) $((SECONDS % 60)); }

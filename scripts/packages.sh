@@ -1,0 +1,19 @@
+# shellcheck shell=bash disable=SC2034
+# What imgcachefs needs of Debian 12, by purpose: the one list of it. Sourced by the other scripts.
+
+BUILD_PACKAGES=(
+  g++ cmake ninja-build pkg-config
+  libfuse3-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libspdlog-dev libfmt-dev libxxhash-dev
+  libcli11-dev nlohmann-json3-dev libexpected-dev prometheus-cpp-dev
+)
+
+# Beside the libraries, which come with the build: fusermount3, and the CAs for https upstreams.
+RUN_PACKAGES=(fuse3 ca-certificates)
+
+# The upstream of quickstart's own demonstration.
+DEMO_PACKAGES=(nginx)
+
+TEST_PACKAGES=(
+  libgtest-dev libgmock-dev clang-format
+  nginx openssl qemu-utils attr e2fsprogs mount util-linux procps
+)

@@ -68,15 +68,18 @@ Result<Digest> Digest::parse(DigestAlgo algo, std::string_view hex) {
 
 Result<Digest> Digest::from_base64(DigestAlgo algo, std::string_view base64) {
   const size_t want = digest_bytes(algo);
-  // EVP_DecodeBlock counts the padding as bytes, so the length is checked on the text.
-  if (base64.size() != 4 * ((want + 2) / 3))
+  std::array<unsigned char, 96> out{};
+  std::array<unsigned char, 96> again{};
+  // EVP_DecodeBlock counts the padding as bytes and takes any number of '=' anywhere, so the length
+  // is checked on the text, and the text is right when encoding gives it back.
+  if (base64.size() != 4 * ((want + 2) / 3) ||
+      EVP_DecodeBlock(out.data(), reinterpret_cast<const unsigned char*>(base64.data()),
+                      static_cast<int>(base64.size())) < static_cast<int>(want) ||
+      EVP_EncodeBlock(again.data(), out.data(), static_cast<int>(want)) !=
+          static_cast<int>(base64.size()) ||
+      !std::equal(base64.begin(), base64.end(), again.begin()))
     return fail(ErrorKind::kInvalid,
                 fmt::format("'{}' is not a base64 {} checksum", base64, to_string(algo)));
-  std::array<unsigned char, 96> out{};
-  int n = EVP_DecodeBlock(out.data(), reinterpret_cast<const unsigned char*>(base64.data()),
-                          static_cast<int>(base64.size()));
-  if (n < static_cast<int>(want))
-    return fail(ErrorKind::kInvalid, fmt::format("'{}' is not base64", base64));
   return Digest{algo, to_hex(std::span(out).first(want))};
 }
 

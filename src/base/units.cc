@@ -7,6 +7,7 @@
 #include <array>
 #include <charconv>
 #include <cmath>
+#include <ctime>
 #include <limits>
 #include <optional>
 
@@ -62,7 +63,8 @@ std::string human_size(uint64_t bytes) {
   constexpr std::array kUnits = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
   double value = static_cast<double>(bytes);
   size_t unit = 0;
-  while (value >= 1024 && unit + 1 < kUnits.size()) {
+  // From where one decimal would be rounded up to "1024.0".
+  while (value >= (unit == 0 ? 1024 : 1023.95) && unit + 1 < kUnits.size()) {
     value /= 1024;
     ++unit;
   }
@@ -70,8 +72,10 @@ std::string human_size(uint64_t bytes) {
 }
 
 std::string rfc3339(WallTime time) {
+  // Down to the second it lies in, before 1970 as well: to_time_t goes towards zero.
+  const auto second = std::chrono::floor<std::chrono::seconds>(time);
   return fmt::format("{:%Y-%m-%dT%H:%M:%SZ}",
-                     fmt::gmtime(std::chrono::system_clock::to_time_t(time)));
+                     fmt::gmtime(static_cast<std::time_t>(second.time_since_epoch().count())));
 }
 
 double to_unix(WallTime time) {

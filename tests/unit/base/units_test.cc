@@ -1,0 +1,79 @@
+#include "base/units.h"
+
+#include <limits>
+
+#include "gtest/gtest.h"
+
+namespace imgcachefs {
+namespace {
+
+using namespace std::chrono_literals;
+
+TEST(Units, SizesAre1024Based) {
+  EXPECT_EQ(parse_size("0").value(), 0u);
+  EXPECT_EQ(parse_size("1234").value(), 1234u);
+  EXPECT_EQ(parse_size("1K").value(), 1024u);
+  EXPECT_EQ(parse_size("10M").value(), 10u << 20);
+  EXPECT_EQ(parse_size("10G").value(), 10ULL << 30);
+  EXPECT_EQ(parse_size("2t").value(), 2ULL << 40);
+  EXPECT_EQ(parse_size("18446744073709551615").value(), std::numeric_limits<uint64_t>::max());
+}
+
+TEST(Units, WhatIsNoSizeIsRefused) {
+  for (const char* text : {"", "K", "-1", "+1", "1X", "1KB", "1 K", " 1", "1.5G", "0x10", "1\v",
+                           "18446744073709551616", "16777216T", "99999999999999999999K"}) {
+    auto size = parse_size(text);
+    ASSERT_FALSE(size) << text;
+    EXPECT_EQ(size.error().kind, ErrorKind::kInvalid);
+  }
+}
+
+TEST(Units, TimesAreSecondsUnlessTheySay) {
+  EXPECT_EQ(parse_duration("0").value(), 0s);
+  EXPECT_EQ(parse_duration("90").value(), 90s);
+  EXPECT_EQ(parse_duration("90s").value(), 90s);
+  EXPECT_EQ(parse_duration("5m").value(), 5min);
+  EXPECT_EQ(parse_duration("2h").value(), 2h);
+  EXPECT_EQ(parse_duration("1d").value(), 24h);
+}
+
+TEST(Units, WhatIsNoTimeIsRefused) {
+  for (const char* text :
+       {"", "s", "-1", "1.5h", "1ms", "1D", "5 m", "99999999999999999999", "18446744073709551615d"})
+    EXPECT_FALSE(parse_duration(text)) << text;
+}
+
+TEST(Units, HumanSizes) {
+  EXPECT_EQ(human_size(0), "0 B");
+  EXPECT_EQ(human_size(1023), "1023 B");
+  EXPECT_EQ(human_size(1024), "1.0 KiB");
+  EXPECT_EQ(human_size(1536), "1.5 KiB");
+  EXPECT_EQ(human_size(3ULL << 30), "3.0 GiB");
+  EXPECT_EQ(human_size((1 << 20) - 1), "1.0 MiB");  // not "1024.0 KiB"
+  EXPECT_EQ(human_size(std::numeric_limits<uint64_t>::max()), "16.0 EiB");
+}
+
+TEST(Units, TimeStampsAreUtc) {
+  EXPECT_EQ(rfc3339(from_unix(0)), "1970-01-01T00:00:00Z");
+  EXPECT_EQ(rfc3339(from_unix(1795149842.78773)), "2026-11-20T04:44:02Z");
+  EXPECT_EQ(rfc3339(from_unix(-0.5)), "1969-12-31T23:59:59Z");  // the second it lies in
+}
+
+TEST(Units, UnixSecondsGoThereAndBack) {
+  const WallTime time = from_unix(1795149842.5);
+  EXPECT_EQ(to_unix(time), 1795149842.5);
+  EXPECT_EQ(from_unix(to_unix(time)), time);
+  const auto now = std::chrono::system_clock::now();
+  EXPECT_LT(std::chrono::abs(from_unix(to_unix(now)) - now), 1us);
+}
+
+TEST(Units, TimesThatNoClockHoldsAreCutToSize) {
+  const double huge = std::numeric_limits<double>::infinity();
+  EXPECT_GT(from_unix(huge), from_unix(0));
+  EXPECT_LT(from_unix(-huge), from_unix(0));
+  EXPECT_EQ(from_unix(std::numeric_limits<double>::quiet_NaN()), from_unix(0));
+  EXPECT_EQ(rfc3339(from_unix(1e300)).substr(0, 4), "2255");
+}
+
+}  // namespace
+}  // namespace imgcachefs

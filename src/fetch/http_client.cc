@@ -34,7 +34,8 @@ size_t on_body(char* data, size_t, size_t size, void* exchange) noexcept {
 }
 
 // What libcurl said, as a failure of ours.
-Failure curl_failure(CURLcode code, const std::string& url, const char* detail) {
+Failure curl_failure(CURLcode code, const std::string& url, const char* detail,
+                     bool new_connection) {
   const std::string message =
       fmt::format("{}: {}", redacted_url(url), *detail != '\0' ? detail : curl_easy_strerror(code));
   switch (code) {
@@ -50,7 +51,9 @@ Failure curl_failure(CURLcode code, const std::string& url, const char* detail) 
       return final_failure(ErrorKind::kUnavailable, message);
     case CURLE_URL_MALFORMAT:
       return final_failure(ErrorKind::kInvalid, message);
-    case CURLE_UNSUPPORTED_PROTOCOL:  // HTTP/0.9 among them
+    case CURLE_UNSUPPORTED_PROTOCOL:  // "HTTP/0.9": something else where a status line should be
+      // On a kept connection it can be what the answer before this one had too much.
+      return {.error = {ErrorKind::kProtocol, message}, .transient = !new_connection};
     case CURLE_WEIRD_SERVER_REPLY:
     case CURLE_BAD_CONTENT_ENCODING:
     case CURLE_FILESIZE_EXCEEDED:
@@ -140,6 +143,12 @@ class HttpClient::Session {
     }
     curl_multi_remove_handle(multi_, easy_);
     return code;
+  }
+
+  bool connected_anew() const {
+    long connections = 0;
+    curl_easy_getinfo(easy_, CURLINFO_NUM_CONNECTS, &connections);
+    return connections > 0;
   }
 
   std::string redirect_url() const {
@@ -240,7 +249,8 @@ tl::expected<HttpHead, Failure> HttpClient::perform(const HttpRequest& request,
     if (!code) return tl::unexpected(final_failure(ErrorKind::kCancelled, shown + ": cancelled"));
     if (exchange.failure()) return tl::unexpected(*exchange.failure());
     if (*code != CURLE_OK && !exchange.ended_by_us())
-      return tl::unexpected(curl_failure(*code, exchange.head().url, detail.data()));
+      return tl::unexpected(
+          curl_failure(*code, exchange.head().url, detail.data(), session->connected_anew()));
     if (!exchange.is_redirect()) return exchange.head();
 
     auto refuse = [&](std::string_view why) {

@@ -1,0 +1,209 @@
+// What every Upstream promises (fetch/upstream.h), tried on each kind of server there is.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <thread>
+
+#include "contract/upstream_fixture.h"
+
+namespace imgcachefs {
+namespace {
+
+using namespace test;
+
+struct Backend {
+  const char* name;
+  std::function<std::unique_ptr<ImageServer>()> make;
+};
+
+class UpstreamContract : public ::testing::TestWithParam<Backend> {
+ protected:
+  void SetUp() override {
+    server_ = GetParam().make();
+    server_->put("image", bytes_);
+    upstream_ = server_->open(quick_config());
+  }
+
+  const std::string bytes_ = pattern_string(7, 0, 300'001);
+  std::unique_ptr<ImageServer> server_;
+  std::unique_ptr<Upstream> upstream_;
+};
+
+TEST_P(UpstreamContract, StatTellsTheSize) {
+  auto info = upstream_->stat(id_of("image"), Patience::kFull, {});
+  ASSERT_TRUE(info) << info.error().message;
+  EXPECT_EQ(info->id.str(), "image");
+  EXPECT_EQ(info->size, bytes_.size());
+  EXPECT_FALSE(info->validator.etag.empty());
+  EXPECT_TRUE(info->mtime);
+  EXPECT_TRUE(upstream_->stat(id_of("image"), Patience::kOneTry, {}));
+}
+
+TEST_P(UpstreamContract, AnUnknownImageIsNotFound) {
+  EXPECT_KIND(upstream_->stat(id_of("nothing"), Patience::kFull, {}), ErrorKind::kNotFound);
+  EXPECT_KIND(upstream_->stat(id_of("nothing"), Patience::kOneTry, {}), ErrorKind::kNotFound);
+  const ImageInfo info = stat_of(*upstream_, "image");
+  server_->remove("image");
+  StringSink sink;
+  EXPECT_KIND(upstream_->read(info, {0, info.size}, sink, {}), ErrorKind::kNotFound);
+  EXPECT_EQ(sink.text, "");
+}
+
+TEST_P(UpstreamContract, ReadGivesTheWholeImage) {
+  const ImageInfo info = stat_of(*upstream_, "image");
+  StringSink sink;
+  auto outcome = upstream_->read(info, {0, info.size}, sink, {});
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_EQ(outcome->attempts, 1u);
+  EXPECT_TRUE(sink.text == bytes_);
+}
+
+TEST_P(UpstreamContract, ReadGivesExactlyTheAskedRange) {
+  const ImageInfo info = stat_of(*upstream_, "image");
+  for (ByteRange range : {ByteRange{0, 1}, ByteRange{1, 2}, ByteRange{0, 300'000},
+                          ByteRange{299'999, 300'001}, ByteRange{65'535, 131'073}}) {
+    StringSink sink;
+    auto outcome = upstream_->read(info, range, sink, {});
+    if (!server_->ranges()) {
+      EXPECT_KIND(outcome, ErrorKind::kNoRanges);
+      EXPECT_EQ(sink.text, "");
+      continue;
+    }
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_TRUE(sink.text == bytes_.substr(range.begin, range.size())) << range.begin;
+  }
+}
+
+TEST_P(UpstreamContract, WhatRangesTellsIsTrue) {
+  const RangeSupport before = stat_of(*upstream_, "image").ranges;
+  EXPECT_NE(before, server_->ranges() ? RangeSupport::kNo : RangeSupport::kYes);
+  StringSink sink;
+  (void)upstream_->read(stat_of(*upstream_, "image"), {1, 2}, sink, {});
+  if (!server_->ranges()) {
+    EXPECT_EQ(stat_of(*upstream_, "image").ranges, RangeSupport::kNo);
+  }
+}
+
+TEST_P(UpstreamContract, AnEmptyImage) {
+  server_->put("empty", "");
+  const ImageInfo info = stat_of(*upstream_, "empty");
+  EXPECT_EQ(info.size, 0u);
+  StringSink sink;
+  EXPECT_TRUE(upstream_->read(info, {0, 0}, sink, {}));
+  EXPECT_EQ(sink.text, "");
+}
+
+TEST_P(UpstreamContract, RangesOutsideTheImageAreRefused) {
+  const ImageInfo info = stat_of(*upstream_, "image");
+  StringSink sink;
+  EXPECT_KIND(upstream_->read(info, {0, info.size + 1}, sink, {}), ErrorKind::kInvalid);
+  EXPECT_EQ(sink.text, "");
+}
+
+TEST_P(UpstreamContract, AnImageThatChangedIsStaleAndNeverMixed) {
+  const ImageInfo info = stat_of(*upstream_, "image");
+  for (const std::string& other :
+       {pattern_string(8, 0, bytes_.size()), pattern_string(8, 0, 100), bytes_ + "x"}) {
+    server_->put("image", other);
+    for (ByteRange range : {ByteRange{0, info.size}, ByteRange{200'000, 200'100}}) {
+      StringSink sink;
+      auto outcome = upstream_->read(info, range, sink, {});
+      ASSERT_FALSE(outcome);
+      EXPECT_TRUE(outcome.error().kind == ErrorKind::kStale ||
+                  (!server_->ranges() && outcome.error().kind == ErrorKind::kNoRanges))
+          << outcome.error().message;
+      EXPECT_EQ(sink.text, "");
+    }
+  }
+}
+
+TEST_P(UpstreamContract, NamesOfAllKinds) {
+  for (const char* name :
+       {"a b+c#%.img", "ä€😀", "x&y=z;?.img", "%41", "sha256:ab", "~-_.", "'\"<>"}) {
+    server_->put(name, name);
+    const ImageInfo info = stat_of(*upstream_, name);
+    StringSink sink;
+    ASSERT_TRUE(upstream_->read(info, {0, info.size}, sink, {})) << name;
+    EXPECT_EQ(sink.text, name);
+  }
+}
+
+TEST_P(UpstreamContract, ListHasEveryImage) {
+  server_->put("a b+c#%.img", "x");
+  server_->put("ä&<>.img", "x");
+  auto ids = upstream_->list(Patience::kFull, {});
+  ASSERT_TRUE(ids) << ids.error().message;
+  EXPECT_THAT(*ids, ::testing::UnorderedElementsAre(id_of("image"), id_of("a b+c#%.img"),
+                                                    id_of("ä&<>.img")));
+}
+
+TEST_P(UpstreamContract, TheSinkEndsATransfer) {
+  const ImageInfo info = stat_of(*upstream_, "image");
+  StringSink sink;
+  sink.enough = 1;
+  EXPECT_KIND(upstream_->read(info, {0, info.size}, sink, {}), ErrorKind::kCancelled);
+  // And the upstream is as good as before.
+  StringSink again;
+  EXPECT_TRUE(upstream_->read(info, {0, info.size}, again, {}));
+}
+
+TEST_P(UpstreamContract, AStoppedCallIsCancelled) {
+  const ImageInfo info = stat_of(*upstream_, "image");
+  std::stop_source stop;
+  stop.request_stop();
+  StringSink sink;
+  EXPECT_KIND(upstream_->read(info, {0, info.size}, sink, stop.get_token()), ErrorKind::kCancelled);
+  EXPECT_KIND(upstream_->stat(id_of("image"), Patience::kFull, stop.get_token()),
+              ErrorKind::kCancelled);
+  EXPECT_KIND(upstream_->list(Patience::kFull, stop.get_token()), ErrorKind::kCancelled);
+  EXPECT_KIND(upstream_->digest(info, false, stop.get_token()), ErrorKind::kCancelled);
+}
+
+TEST_P(UpstreamContract, AServerThatIsGoneIsUnavailable) {
+  const ImageInfo info = stat_of(*upstream_, "image");
+  server_->stop();
+  StringSink sink;
+  EXPECT_KIND(upstream_->stat(id_of("image"), Patience::kOneTry, {}), ErrorKind::kUnavailable);
+  EXPECT_KIND(upstream_->stat(id_of("image"), Patience::kFull, {}), ErrorKind::kUnavailable);
+  EXPECT_KIND(upstream_->read(info, {0, info.size}, sink, {}), ErrorKind::kUnavailable);
+  EXPECT_KIND(upstream_->digest(info, false, {}), ErrorKind::kUnavailable);
+  EXPECT_GE(upstream_->stats().errors, 4u);
+}
+
+TEST_P(UpstreamContract, ManyReadersAtOnce) {
+  const ImageInfo info = stat_of(*upstream_, "image");
+  std::atomic<int> right = 0;
+  {
+    std::vector<std::jthread> readers;
+    for (int i = 0; i < 16; ++i)
+      readers.emplace_back([&] {
+        StringSink sink;
+        if (upstream_->read(info, {0, info.size}, sink, {}) && sink.text == bytes_) ++right;
+      });
+  }
+  EXPECT_EQ(right, 16);
+}
+
+TEST_P(UpstreamContract, StatsCountRequestsAndBytes) {
+  const ImageInfo info = stat_of(*upstream_, "image");
+  const uint64_t requests = upstream_->stats().requests, bytes = upstream_->stats().bytes;
+  StringSink sink;
+  ASSERT_TRUE(upstream_->read(info, {0, info.size}, sink, {}));
+  EXPECT_EQ(upstream_->stats().requests, requests + 1);
+  EXPECT_EQ(upstream_->stats().bytes, bytes + info.size);
+  EXPECT_EQ(upstream_->stats().errors, 0u);
+}
+
+INSTANTIATE_TEST_SUITE_P(
+    Http, UpstreamContract,
+    ::testing::Values(
+        Backend{"nginx", [] { return std::make_unique<NginxImages>(); }},
+        Backend{"nginx_json",
+                [] { return std::make_unique<NginxImages>(NginxOptions{.autoindex = "json"}); }},
+        Backend{"nginx_without_ranges",
+                [] { return std::make_unique<NginxImages>(NginxOptions{.ranges = false}); }},
+        Backend{"fault_server", [] { return std::make_unique<FaultServerImages>(); }}),
+    [](const auto& info) { return std::string(info.param.name); });
+
+}  // namespace
+}  // namespace imgcachefs

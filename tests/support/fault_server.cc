@@ -340,13 +340,17 @@ bool FaultServer::Impl::send_body(ServerConnection& connection, size_t index, co
       content.fill(at, std::as_writable_bytes(std::span(slice)).first(std::min(n, end - at)));
     if (how.flip_bit_at && *how.flip_bit_at >= at && *how.flip_bit_at < std::min(at + n, end))
       slice[*how.flip_bit_at - at] ^= 1;
-    if (!connection.send(how.chunked ? fmt::format("{:x}\r\n{}\r\n", n, slice) : slice))
-      return false;
-    sent += n;
-    {
+    // Counted before they go: who has received them must find them counted.
+    auto count = [&](uint64_t bytes) {
       std::lock_guard lock(mutex_);
-      if (Request* r = record(index)) r->body_sent = sent;
+      if (Request* r = record(index)) r->body_sent = bytes;
+    };
+    count(sent + n);
+    if (!connection.send(how.chunked ? fmt::format("{:x}\r\n{}\r\n", n, slice) : slice)) {
+      count(sent);
+      return false;
     }
+    sent += n;
     if (how.bytes_per_second > 0 &&
         !pause(std::chrono::duration<double>(static_cast<double>(n) /
                                              static_cast<double>(how.bytes_per_second))))

@@ -14,17 +14,26 @@ WorkerPool::WorkerPool(std::string name, unsigned threads) {
 }
 
 WorkerPool::~WorkerPool() {
+  close();
+}
+
+void WorkerPool::close() {
   {
     std::lock_guard lock(mutex_);
     closing_ = true;
   }
   wake_.notify_all();
-  for (std::thread& thread : threads_) thread.join();
+  for (std::thread& thread : threads_)
+    if (thread.joinable()) thread.join();
 }
 
 void WorkerPool::submit(Job job) {
   {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    if (closing_) {
+      lock.unlock();
+      return job();
+    }
     jobs_.push_back(std::move(job));
   }
   wake_.notify_one();

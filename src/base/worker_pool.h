@@ -1,5 +1,6 @@
-// A fixed number of named threads that run jobs in the order they were given. Joined in the
-// destructor, which runs what is queued first; jobs watch their own stop tokens to end early.
+// A fixed number of named threads that run jobs in the order they were given. close(), or the
+// destructor, runs what is queued and joins; jobs watch their own stop tokens to end early. Every
+// job runs: one that comes after close() runs on the thread that submits it.
 #pragma once
 
 #include <condition_variable>
@@ -23,6 +24,7 @@ class WorkerPool {
   WorkerPool& operator=(const WorkerPool&) = delete;
 
   void submit(Job job);  // from any thread, a job's own included
+  void close();          // not from a job
 
  private:
   void run();

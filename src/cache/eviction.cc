@@ -205,10 +205,11 @@ Result<Removals> prune(const CacheLayout& layout, CacheIndex* index, uint64_t ma
   });
 }
 
-Result<Removals> free_space(const CacheLayout& layout, CacheIndex* index, uint64_t bytes) {
+Result<Removals> free_space(const CacheLayout& layout, CacheIndex* index, uint64_t bytes,
+                            bool dry_run) {
   auto found = candidates(layout, index);
   if (!found) return fail(found.error());
-  return take_while(layout, index, found->order, false,
+  return take_while(layout, index, found->order, dry_run,
                     [&](uint64_t freed) { return freed < bytes; });
 }
 

@@ -50,7 +50,8 @@ Result<Removals> prune(const CacheLayout& layout, CacheIndex* index, uint64_t ma
                        bool dry_run);
 
 // The same, until at least `bytes` were freed.
-Result<Removals> free_space(const CacheLayout& layout, CacheIndex* index, uint64_t bytes);
+Result<Removals> free_space(const CacheLayout& layout, CacheIndex* index, uint64_t bytes,
+                            bool dry_run);
 
 // Takes out every invalid image, every incomplete one not in use that was last written longer than
 // `stall_time` ago (0: all), and maps without an image.

@@ -4,54 +4,133 @@
 // No call here waits for upstream or for a fill: what must wait is answered through a callback,
 // once, from one of the store's own threads (or at once, from the caller's). So any number of
 // readers of a silent upstream hold no thread.
+//
+// Threads
+//     transfer  (`connections`)  bring bytes                      transfer_queue.h
+//     asker     (16)             ask upstream, open files to be filled
+//     worker    (2)              hash, commit, look at chunks of an earlier run
+//     keeper    (1)              saves chunk maps twice a second, lets go of idle fills
+//     janitor   (1)              hits every two seconds; prune and clean every janitor_interval
+//
+// Locks, and what each protects. They are taken in this order, most of them alone; none is held
+// across I/O, a call to upstream or a callback, but for the two whose purpose it is.
+//     SpaceBudget::evicting_   one eviction at a time            held while files are unlinked
+//     Fill::map_mutex_         the saved map of one image        held while it is written
+//     ImageTable::mutex_       which image stands for which ID
+//     RemoteImage::mutex_      the fill of an image, its opens
+//     Fill::mutex_             everything of one fill
+//     CacheRecords::mutex_     the index in memory
+//     SpaceBudget::mutex_, TransferQueue::mutex_, WorkerPool::mutex_, Throttle::mutex_   leaves
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <memory>
 #include <string>
 #include <vector>
 
+#include "base/periodic_task.h"
+#include "cache/cache_records.h"
+#include "cache/catalogue.h"
 #include "cache/image.h"
+#include "cache/image_table.h"
+#include "cache/inquiries.h"
+#include "cache/remote_image.h"
 #include "cache/store_config.h"
 #include "cache/store_status.h"
 #include "fetch/upstream.h"
 
 namespace imgcachefs {
 
-class ImageStore {
+class ImageStore final : private RemoteImageOwner {
  public:
   // Takes the directory (locks, source record), repairs the index, starts the threads. Asks nothing
-  // of upstream. kBusy: another daemon has the directory. kInvalid: it belongs to another source.
+  // of upstream, which must outlive the store. kBusy: another daemon has the directory. kInvalid:
+  // it belongs to another source.
   static Result<std::unique_ptr<ImageStore>> open(const StoreConfig& config, Upstream& upstream);
 
-  virtual ~ImageStore() = default;  // shutdown(), then frees all
+  ~ImageStore();  // shutdown(), then frees all
 
   using LookupDone = std::function<void(Result<std::shared_ptr<Image>>)>;
   // The image of that name as it is now: from the cache, from what upstream said within
   // `revalidate`, else by asking upstream. kNotFound when there is none.
-  virtual void lookup(const ImageId& id, LookupDone done) = 0;
+  void lookup(const ImageId& id, LookupDone done);
 
-  using OpenDone = std::function<void(Result<std::unique_ptr<ImageHandle>>)>;
+  using OpenDone = RemoteImage::OpenDone;
   // kStale: `image` is not the current one of its name any more: look up again.
-  virtual void open_image(const std::shared_ptr<Image>& image, OpenDone done) = 0;
+  void open_image(const std::shared_ptr<Image>& image, OpenDone done);
 
   using ListDone = std::function<void(Result<std::vector<ImageId>>)>;
   // The names `ls` shows, sorted: cached images, and with list_all upstream's catalogue; when
   // upstream does not answer, what is cached and what it said last.
-  virtual void list(ListDone done) = 0;
+  void list(ListDone done);
 
-  virtual SpaceUsage space() const = 0;    // for statfs; never waits
-  virtual StoreStatus status() const = 0;  // for .imgcachefs/; reads the cache directory
+  SpaceUsage space() const;    // for statfs; never waits for upstream
+  StoreStatus status() const;  // for .imgcachefs/; reads the cache directory
 
   // Told, on a thread of the store and with no lock held, that the bytes of `image` handed out so
   // far are to be dropped wherever they are kept (it is corrupt or stale). Set once, before the
   // first open.
   using ForgetBytes = std::function<void(const Image& image)>;
-  virtual void on_forget_bytes(ForgetBytes hook) = 0;
+  void on_forget_bytes(ForgetBytes hook) { forget_bytes_ = std::move(hook); }
 
   // Cancels transfers, answers all who wait (kCancelled), saves maps and counters, joins.
   // Idempotent. Handles may be destroyed after.
-  virtual void shutdown() = 0;
+  void shutdown();
+
+ private:
+  struct Counters {
+    std::atomic<uint64_t> hits{0}, misses{0}, fills_completed{0}, fills_failed{0},
+        verify_failures{0};
+    std::atomic<uint64_t> evicted_images{0}, evicted_bytes{0};
+  };
+
+  ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayout layout);
+  Status start();
+  Status claim_directory();
+
+  std::shared_ptr<Image> find_cached(const ImageId& id);
+  Result<std::shared_ptr<Image>> learnt(const ImageId& id, const Result<ImageInfo>& said);
+  bool agrees(const ImageInfo& said, const CachedImage& cached);
+  void drop_cached(const CachedImage& cached, const std::string& why);
+  void open_cached(const std::shared_ptr<CachedImage>& cached, const OpenDone& done);
+  void revalidate_and_open(const std::shared_ptr<CachedImage>& cached, OpenDone done);
+  void open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDone done);
+
+  void image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
+                       bool verified) override;
+  void image_died(const RemoteImage& image, const Error& error) override;
+  void handle_closed() override;
+
+  uint64_t evict(uint64_t bytes);
+  void account(const struct Removals& removed, const char* reason);
+  void recount();
+  void janitor_round();
+  void keeper_round();
+
+  const StoreConfig config_;
+  Upstream& upstream_;
+  CacheLayout layout_;
+  std::unique_ptr<CacheIndex> index_;
+  std::unique_ptr<CacheRecords> records_;
+  SpaceBudget budget_;
+  Throttle throttle_;
+  ImageTable table_;
+  Counters counters_;
+  ForgetBytes forget_bytes_;
+  std::stop_source stop_;
+  std::atomic<bool> shut_down_{false};
+  std::atomic<std::chrono::steady_clock::time_point> outage_until_{};
+
+  // The threads; last, so that what they use outlives them.
+  WorkerPool workers_;
+  WorkerPool askers_;
+  TransferQueue transfers_;
+  FillContext context_;
+  Inquiries inquiries_;
+  Catalogue catalogue_;
+  std::chrono::steady_clock::time_point next_tidy_{};  // the janitor's own
+  std::unique_ptr<PeriodicTask> keeper_, janitor_;
 };
 
 }  // namespace imgcachefs

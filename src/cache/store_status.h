@@ -32,7 +32,6 @@ struct StoreCounters {
   uint64_t fills_completed = 0, fills_failed = 0;
   uint64_t verify_failures = 0;
   uint64_t evicted_images = 0, evicted_bytes = 0;
-  uint64_t around_opens = 0;  // images served around the cache for want of room
 };
 
 struct StoreStatus {

@@ -178,9 +178,9 @@ TEST_F(Eviction, FreesAtLeastSoManyBytes) {
   cached("a", 100, 30s);
   cached("b", 100, 20s);
   cached("c", 100, 10s);
-  EXPECT_THAT(names(free_space(layout_, index_.get(), 0).value()), IsEmpty());
-  EXPECT_THAT(names(free_space(layout_, index_.get(), 101).value()), ElementsAre("a", "b"));
-  auto less = free_space(layout_, index_.get(), 1000).value();  // all there is, and no error
+  EXPECT_THAT(names(free_space(layout_, index_.get(), 0, false).value()), IsEmpty());
+  EXPECT_THAT(names(free_space(layout_, index_.get(), 101, false).value()), ElementsAre("a", "b"));
+  auto less = free_space(layout_, index_.get(), 1000, false).value();  // all there is, and no error
   EXPECT_EQ(less.bytes, 100u);
 }
 

@@ -1,0 +1,88 @@
+#include "cache/cached_image.h"
+
+#include <fmt/format.h>
+
+#include <chrono>
+#include <thread>
+
+namespace imgcachefs {
+namespace {
+
+class CachedHandle final : public ImageHandle {
+ public:
+  CachedHandle(UniqueFd fd, uint64_t size) : fd_(std::move(fd)), size_(size) {}
+
+  void read(ByteRange range, ReadDone done) override {
+    range = clip(range, size_);
+    done(ImageBytes{fd_.get(), range.begin, range.size(), nullptr});
+  }
+  int complete_fd() const override { return fd_.get(); }
+
+ private:
+  const UniqueFd fd_;
+  const uint64_t size_;
+};
+
+WallTime to_wall(const struct timespec& time) {
+  return from_unix(static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9);
+}
+
+}  // namespace
+
+CachedImage::CachedImage(const CacheLayout& layout, CacheRecords& records, ImageId id,
+                         uint64_t serial, const struct stat& st)
+    : layout_(layout), records_(records), id_(std::move(id)), serial_(serial), st_(st) {}
+
+bool CachedImage::is(const struct stat& st) const {
+  return st.st_ino == st_.st_ino && st.st_dev == st_.st_dev && st.st_size == st_.st_size &&
+         st.st_mtim.tv_sec == st_.st_mtim.tv_sec && st.st_mtim.tv_nsec == st_.st_mtim.tv_nsec;
+}
+
+ImageAttr CachedImage::attr() const {
+  ImageAttr attr{static_cast<uint64_t>(st_.st_size), static_cast<uint64_t>(st_.st_blocks) * 512,
+                 to_wall(st_.st_mtim), to_wall(st_.st_mtim)};
+  if (auto record = records_.find(id_)) {
+    attr.last_accessed = record->last_accessed;
+    attr.last_modified = record->last_modified;
+  }
+  return attr;
+}
+
+ImageDetails CachedImage::details() const {
+  ImageDetails details;
+  details.state = ImageState::kCached;
+  details.cached_bytes = static_cast<uint64_t>(st_.st_size);
+  // imgcachectl and Glance write to the index too.
+  if (auto record = records_.find_fresh(id_)) {
+    details.hits = record->hits;
+    details.last_accessed = record->last_accessed;
+    details.checksum = record->checksum;
+    details.verified = record->verified;
+    details.pinned = record->pinned;
+  }
+  return details;
+}
+
+Result<std::unique_ptr<ImageHandle>> CachedImage::open() const {
+  const int dir = layout_.dir(Place::kCached);
+  const auto stale = [&] {
+    return fail(ErrorKind::kStale, fmt::format("{}: not the file it was", id_.str()));
+  };
+  auto fd = posix::open_at(dir, id_.str(), O_RDONLY | O_NOFOLLOW);
+  if (!fd) return fd.error().kind == ErrorKind::kNotFound ? stale() : fail(fd.error());
+  // An evictor that looks whether the file is in use holds it for a moment.
+  Status locked = posix::try_lock(fd->get(), posix::LockMode::kShared);
+  for (int attempt = 0; !locked && locked.error().kind == ErrorKind::kBusy && attempt < 200;
+       ++attempt) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    locked = posix::try_lock(fd->get(), posix::LockMode::kShared);
+  }
+  if (!locked) return fail(locked.error().in(id_.str()));
+  // Only now: it may have been unlinked between the open and the lock.
+  auto there = posix::stat_at(dir, id_.str());
+  auto opened = posix::stat_fd(fd->get());
+  if (!there || !opened || !is(*there) || !is(*opened)) return stale();
+  return std::make_unique<CachedHandle>(std::move(*fd), static_cast<uint64_t>(st_.st_size));
+}
+
+}  // namespace imgcachefs

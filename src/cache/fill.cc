@@ -1,0 +1,345 @@
+// Fill: its making, its readers and its end.
+#include "cache/fill.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "base/log.h"
+
+namespace imgcachefs {
+namespace {
+
+// A handle that asked for more than this goes on: a scanner looks at a header, of a mebibyte at
+// most (file(1)), and the kernel reads ahead of it.
+constexpr uint64_t kHeaderBytes = 3 << 19;  // 1.5 MiB
+constexpr uint32_t kHeaderChunks = 4;
+
+}  // namespace
+
+Fill::Fill(FillContext& context, const ImageInfo& info, uint32_t chunk_size,
+           std::shared_ptr<Delivered> delivered, std::weak_ptr<FillObserver> observer)
+    : context_(context),
+      delivered_(std::move(delivered)),
+      observer_(std::move(observer)),
+      info_(info),
+      map_(info.size, chunk_size) {
+  delivered_->prepare(map_.count());
+}
+
+std::shared_ptr<Fill> Fill::open(FillContext& context, const ImageInfo& info,
+                                 std::shared_ptr<Delivered> delivered,
+                                 std::weak_ptr<FillObserver> observer) {
+  const int maps = context.layout.dir(Place::kMaps);
+  const std::string& name = info.id.str();
+  auto file = ImageFile::open_incomplete(context.layout, info.id);
+  ChunkMapHeader header{chunk_size_for(info.size, context.config.chunk_size), info.size,
+                        info.validator};
+  std::vector<ChunkChecksum> recorded;
+  std::optional<ChunkMapFile> map_file;
+  auto prepared = [&]() -> Status {
+    if (!file) return fail(file.error());
+    if (info.size > context.config.max_size)
+      return fail(ErrorKind::kNoSpace, fmt::format("{} bytes are more than max_size", info.size));
+    auto saved = ChunkMapFile::load(maps, name);
+    // Without a validator nothing says that the bytes of then belong to the image of now.
+    const bool same = saved && saved->header.image_size == info.size &&
+                      saved->header.validator == info.validator && info.validator != Validator{};
+    if (same) {
+      header = saved->header;
+      recorded = std::move(saved->present);
+      map_file = std::move(saved->file);
+      spdlog::info("{}: taking up its fill: {} of {} chunks are here", name, recorded.size(),
+                   (info.size + header.chunk_size - 1) / header.chunk_size);
+    } else {
+      const uint64_t before = (*file)->bytes_on_disk();
+      if (auto ok = posix::truncate((*file)->fd(), 0); !ok) return ok;
+      context.budget.freed(before);
+    }
+    return posix::truncate((*file)->fd(), info.size);
+  }();
+  std::shared_ptr<Fill> fill(
+      new Fill(context, info, header.chunk_size, std::move(delivered), std::move(observer)));
+  if (file) fill->file_ = std::move(*file);
+  if (!prepared) {
+    fill->go_around(prepared.error());
+    return fill;
+  }
+  fill->map_file_ = std::move(map_file);
+  fill->take_up(std::move(recorded));
+  return fill;
+}
+
+bool Fill::goes_on(const Reader& reader) const {
+  if (context_.config.verify == VerifyMode::kBeforeRead) return true;
+  switch (context_.config.fill) {
+    case FillMode::kFull:
+      return true;
+    case FillMode::kDemand:
+      return false;
+    case FillMode::kAuto:
+      break;
+  }
+  return reader.asked >
+         std::max<uint64_t>(kHeaderBytes, uint64_t{kHeaderChunks} * map_.chunk_size());
+}
+
+void Fill::read(ByteRange range, Reader& reader, ImageHandle::ReadDone done) {
+  range = clip(range, info_.size);
+  if (const int fd = complete_fd(); fd >= 0)
+    return done(ImageBytes{fd, range.begin, range.size(), nullptr});
+  Actions actions;
+  {
+    std::lock_guard lock(mutex_);
+    // Asked again: since the first look it may have been committed.
+    if (const int fd = complete_fd(); fd >= 0) {
+      actions.answers.push_back(
+          {std::move(done), ImageBytes{fd, range.begin, range.size(), nullptr}, {}, {}});
+    } else if (range.empty() && info_.size > 0) {
+      actions.answers.push_back({std::move(done), ImageBytes{-1, 0, 0, nullptr}, {}, {}});
+    } else {
+      reader.asked += range.size();
+      const ChunkRange chunks = map_.touching(range);
+      settle(Waiter{range, chunks, std::move(done)}, actions);
+      if (goes_on(reader)) start_background(chunks.last, actions);
+    }
+  }
+  perform(std::move(actions));
+}
+
+void Fill::settle(Waiter waiter, Actions& actions) {
+  if (dead_) {
+    actions.answers.push_back({std::move(waiter.done), fail(*dead_), {}, {}});
+    return;
+  }
+  // From the start each time: in a window, chunks that were here may have been forgotten.
+  for (uint32_t chunk = waiter.chunks.first; chunk < waiter.chunks.last; ++chunk) {
+    if (map_.state(chunk) == ChunkMap::State::kPresent) continue;
+    want({chunk, waiter.chunks.last}, actions);
+    waiting_.emplace(chunk, std::move(waiter));
+    pass_wanted_.notify_all();
+    return;
+  }
+  const bool hold =
+      context_.config.verify == VerifyMode::kBeforeRead || delivered_->completes(waiter.chunks);
+  if (!settled_ && hold) {
+    held_.push_back(std::move(waiter));
+    must_verify_ = true;
+    start_background(cursor_, actions);
+    move_frontier(actions);
+    return;
+  }
+  delivered_->mark(waiter.chunks);
+  answer(std::move(waiter), actions);
+}
+
+void Fill::settle_all(Actions& actions) {
+  auto waiters = std::exchange(waiting_, {});
+  for (auto& [chunk, waiter] : waiters) settle(std::move(waiter), actions);
+}
+
+// Asks for what is missing of `chunks` and not on its way.
+void Fill::want(ChunkRange chunks, Actions& actions) {
+  // Around the cache each transfer costs a round trip and nothing is kept for later: fetch some
+  // ahead.
+  constexpr uint32_t kAheadBytes = 1 << 20;
+  if (around_ && background_)
+    chunks.last =
+        std::min(map_.count(), chunks.last + std::max(1u, kAheadBytes / map_.chunk_size()));
+  if (info_.ranges == RangeSupport::kNo) {
+    // A pass that is under way comes by; recorded chunks are looked at as ever.
+    if (map_.find(ChunkMap::State::kAbsent, chunks, 1)) start_pass(actions);
+  } else {
+    const uint32_t most = std::max<uint32_t>(1, (64U << 20) / map_.chunk_size());
+    while (auto run = map_.find(ChunkMap::State::kAbsent, chunks, most))
+      submit_transfer(*run, Priority::kDemand, actions);
+  }
+  while (auto run = map_.find(ChunkMap::State::kRecorded, chunks, map_.count())) {
+    map_.claim(*run);
+    ++checks_running_;
+    auto claim = std::make_shared<ChunkMap::Claim>(shared_from_this(), *run);
+    actions.then.push_back([this, self = shared_from_this(), claim] {
+      context_.workers.submit([this, self, claim] { check_recorded(std::move(*claim)); });
+    });
+  }
+}
+
+void Fill::answer(Waiter waiter, Actions& actions) {
+  if (!around_) {
+    actions.answers.push_back(
+        {std::move(waiter.done),
+         ImageBytes{file_->fd(), waiter.range.begin, waiter.range.size(), nullptr},
+         {},
+         {}});
+    return;
+  }
+  std::vector<WindowChunk> chunks;
+  for (uint32_t chunk = waiter.chunks.first; chunk < waiter.chunks.last; ++chunk)
+    chunks.push_back(window_.at(chunk));
+  actions.answers.push_back(
+      {std::move(waiter.done), ImageBytes{}, waiter.range, std::move(chunks)});
+}
+
+void Fill::wake(uint32_t chunk, Actions& actions) {
+  auto [begin, end] = waiting_.equal_range(chunk);
+  std::vector<Waiter> woken;
+  for (auto at = begin; at != end; ++at) woken.push_back(std::move(at->second));
+  waiting_.erase(begin, end);
+  for (Waiter& waiter : woken) settle(std::move(waiter), actions);
+}
+
+void Fill::fail_waiters(const Error& error, Actions& actions) {
+  for (auto& [chunk, waiter] : std::exchange(waiting_, {}))
+    actions.answers.push_back({std::move(waiter.done), fail(error), {}, {}});
+  for (Waiter& waiter : std::exchange(held_, {}))
+    actions.answers.push_back({std::move(waiter.done), fail(error), {}, {}});
+}
+
+void Fill::perform(Actions actions) {
+  for (auto& job : actions.then) job();
+  for (Actions::Answer& answer : actions.answers) {
+    if (!answer.window.empty()) {
+      auto bytes = std::make_shared<std::vector<std::byte>>(answer.range.size());
+      uint64_t at = answer.range.begin;
+      for (const WindowChunk& chunk : answer.window) {
+        const uint64_t inside = at % map_.chunk_size();  // constant: no lock needed
+        const uint64_t n = std::min<uint64_t>(chunk->size() - inside, answer.range.end - at);
+        std::memcpy(bytes->data() + (at - answer.range.begin), chunk->data() + inside, n);
+        at += n;
+      }
+      answer.result = ImageBytes{-1, 0, bytes->size(), std::move(bytes)};
+    }
+    answer.done(std::move(answer.result));
+  }
+}
+
+// Ends the fill: everybody who waits, and who comes yet, gets `error`.
+void Fill::die(Error error, Disposal disposal) {
+  Actions actions;
+  uint64_t on_disk = 0;
+  {
+    std::lock_guard lock(mutex_);
+    if (dead_) return;
+    dead_ = error;
+    last_error_ = error.message;
+    background_ = false;
+    if (!around_) on_disk = map_.present_bytes();
+    reservation_ = SpaceReservation();
+    fail_waiters(error, actions);
+    pass_wanted_.notify_all();
+  }
+  perform(std::move(actions));
+  if (disposal == Disposal::kKeep) return;
+  {
+    std::lock_guard lock(map_mutex_);
+    map_closed_ = true;
+    map_file_.reset();
+  }
+  if (file_ && !around()) {
+    auto gone = disposal == Disposal::kQuarantine ? file_->quarantine() : file_->discard();
+    if (!gone) spdlog::warn("{}: {}", info_.id.str(), gone.error().message);
+    if (disposal == Disposal::kDiscard) context_.budget.freed(on_disk);
+  }
+  if (auto observer = observer_.lock()) observer->fill_died(*this, error);
+}
+
+void Fill::shut_down() {
+  die(Error{ErrorKind::kCancelled, fmt::format("{}: the cache is being unmounted", info_.id.str())},
+      Disposal::kKeep);
+}
+
+// A claim ended with chunks not landed (its job was dropped): whoever waits for them asks anew.
+void Fill::give_back(ChunkRange chunks) {
+  Actions actions;
+  {
+    std::lock_guard lock(mutex_);
+    map_.release(chunks);
+    for (uint32_t chunk = chunks.first; chunk < chunks.last; ++chunk) wake(chunk, actions);
+  }
+  perform(std::move(actions));
+}
+
+void Fill::checkpoint() {
+  std::lock_guard map_lock(map_mutex_);
+  std::vector<ChunkChecksum> entries;
+  {
+    std::lock_guard lock(mutex_);
+    if (map_closed_ || around_ || !map_.has_unsaved()) return;
+    for (uint32_t chunk : map_.take_unsaved()) entries.emplace_back(chunk, map_.checksum(chunk));
+  }
+  std::sort(entries.begin(), entries.end());
+  auto saved = [&]() -> Status {
+    if (!map_file_) {
+      auto created = ChunkMapFile::create(context_.layout.dir(Place::kMaps), info_.id.str(),
+                                          {map_.chunk_size(), info_.size, info_.validator});
+      if (!created) return fail(created.error());
+      map_file_ = std::move(*created);
+    }
+    if (auto ok = posix::sync_data(file_->fd()); !ok) return ok;
+    return map_file_->save(entries);
+  }();
+  // A map that lags behind costs a refetch after a crash and nothing else.
+  if (!saved)
+    spdlog::warn("{}: its chunk map was not saved: {}", info_.id.str(), saved.error().message);
+}
+
+bool Fill::has_unsaved() const {
+  std::lock_guard lock(mutex_);
+  return !around_ && map_.has_unsaved();
+}
+
+bool Fill::idle() const {
+  std::lock_guard lock(mutex_);
+  if (dead_ || complete_) return true;
+  return background_running_ + demand_running_ + checks_running_ == 0 && !pass_running_ &&
+         !hashing_ && !background_;
+}
+
+void Fill::log_partial() const {
+  std::lock_guard lock(mutex_);
+  if (fetched_ == 0 || complete_) return;
+  const std::chrono::duration<double> took = landed_ - started_;
+  spdlog::info("fetched part of {}: {} bytes in {:.2f} s, {} attempts; {} of {} bytes are here{}",
+               info_.id.str(), fetched_, std::max(0.0, took.count()), attempts_,
+               map_.present_bytes(), info_.size, around_ ? ", served around the cache" : "");
+}
+
+uint64_t Fill::present_bytes() const {
+  std::lock_guard lock(mutex_);
+  if (complete_) return info_.size;
+  return around_ ? 0 : map_.present_bytes();
+}
+
+double Fill::rate() const {
+  std::lock_guard lock(mutex_);
+  const bool lately = std::chrono::steady_clock::now() - sampled_ < std::chrono::seconds(3);
+  return lately ? rate_ : 0;
+}
+
+size_t Fill::waiting() const {
+  std::lock_guard lock(mutex_);
+  return waiting_.size() + held_.size();
+}
+
+std::optional<Digest> Fill::checksum() const {
+  std::lock_guard lock(mutex_);
+  return expected_;
+}
+
+bool Fill::verified() const {
+  std::lock_guard lock(mutex_);
+  return verified_;
+}
+
+bool Fill::around() const {
+  std::lock_guard lock(mutex_);
+  return around_;
+}
+
+std::string Fill::last_error() const {
+  std::lock_guard lock(mutex_);
+  return last_error_;
+}
+
+}  // namespace imgcachefs

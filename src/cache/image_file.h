@@ -1,0 +1,44 @@
+// The file of an image being filled, and the only place that renames: commit, quarantine, discard.
+//
+// Its descriptor holds a shared flock as long as it lives, so whoever evicts or cleans skips it
+// (DESIGN 2.5); after the commit the same descriptor reads the cached image. Thread-safe but for
+// commit(), quarantine() and discard(), of which exactly one is called, once.
+#pragma once
+
+#include <memory>
+
+#include "cache/cache_layout.h"
+#include "fetch/image_id.h"
+
+namespace imgcachefs {
+
+class ImageFile {
+ public:
+  // incomplete/<id>, made when it is not there. kBusy when a cleaner does not let go of it.
+  static Result<std::shared_ptr<ImageFile>> open_incomplete(const CacheLayout& layout,
+                                                            const ImageId& id);
+
+  int fd() const { return fd_.get(); }
+  uint64_t bytes_on_disk() const;
+
+  // data on stable storage -> rename -> directories on stable storage -> map removed. kStale:
+  // somebody removed or replaced incomplete/<id> meanwhile, and nothing was done.
+  Status commit();
+  Status quarantine();  // to invalid/<id>, over what is there; the map goes
+  Status discard();     // file and map go
+
+ private:
+  ImageFile(const CacheLayout& layout, const ImageId& id, UniqueFd fd)
+      : layout_(layout), id_(id), fd_(std::move(fd)) {}
+  Status still_ours() const;
+  Status remove_map();
+
+  const CacheLayout& layout_;
+  const ImageId id_;
+  UniqueFd fd_;
+};
+
+// <cache_dir>/<id> goes; who has it open keeps its bytes. None there is no error.
+Status discard_cached(const CacheLayout& layout, const ImageId& id);
+
+}  // namespace imgcachefs

@@ -1,0 +1,363 @@
+#include "cache/image_store.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "cache/eviction.h"
+#include "cache/sqlite_index.h"
+
+namespace imgcachefs {
+namespace {
+
+using std::chrono::steady_clock;
+
+constexpr unsigned kAskers = 16;
+constexpr unsigned kWorkers = 2;
+constexpr std::chrono::milliseconds kKeeperInterval{500};
+constexpr std::chrono::milliseconds kFlushInterval{2000};
+// After upstream did not answer a revalidation, cached images are served without asking for so
+// long.
+constexpr std::chrono::seconds kOutagePause{10};
+
+// Says nothing of the image, only of upstream.
+bool is_silence(const Error& error) {
+  return error.kind == ErrorKind::kTimeout || error.kind == ErrorKind::kUnavailable;
+}
+
+constexpr Place kStoredPlaces[] = {Place::kCached, Place::kIncomplete, Place::kInvalid};
+
+}  // namespace
+
+ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayout layout)
+    : config_(config),
+      upstream_(upstream),
+      layout_(std::move(layout)),
+      budget_(config.max_size, config.min_free, layout_,
+              [this](uint64_t bytes) { return evict(bytes); }),
+      throttle_(config.limit_rate),
+      table_(config.revalidate, config.negative_ttl),
+      workers_("worker", kWorkers),
+      askers_("asker", kAskers),
+      transfers_(config.connections),
+      context_{config_,  layout_, upstream,  budget_,          transfers_,
+               workers_, askers_, throttle_, stop_.get_token()},
+      inquiries_(upstream, askers_, stop_.get_token()),
+      catalogue_(config_, layout_, upstream) {}
+
+ImageStore::~ImageStore() {
+  shutdown();
+}
+
+Result<std::unique_ptr<ImageStore>> ImageStore::open(const StoreConfig& config,
+                                                     Upstream& upstream) {
+  auto layout = CacheLayout::open(config.cache_dir, CacheLayout::Access::kDaemon);
+  if (!layout) return fail(layout.error());
+  std::unique_ptr<ImageStore> store(new ImageStore(config, upstream, std::move(*layout)));
+  if (auto started = store->start(); !started) return fail(started.error());
+  return store;
+}
+
+Status ImageStore::start() {
+  auto index = open_sqlite_index(layout_, true);
+  if (!index) return fail(index.error());
+  index_ = std::move(*index);
+  records_ = std::make_unique<CacheRecords>(*index_);
+  if (auto ours = claim_directory(); !ours) return ours;
+  auto cached = layout_.list(Place::kCached);
+  if (!cached) return fail(cached.error());
+  if (auto repaired = index_->repair(*cached); !repaired) return repaired;
+  if (auto loaded = records_->refresh(); !loaded) return loaded;
+  recount();
+  keeper_ = std::make_unique<PeriodicTask>("keeper", kKeeperInterval, [this] { keeper_round(); });
+  janitor_ = std::make_unique<PeriodicTask>("janitor", kFlushInterval, [this] { janitor_round(); });
+  return {};
+}
+
+// A directory belongs to one source: the same ID means something else elsewhere.
+Status ImageStore::claim_directory() {
+  auto recorded = index_->source();
+  if (!recorded) return fail(recorded.error());
+  if (!*recorded) return index_->set_source(config_.source);
+  if (**recorded == config_.source) return {};
+  return fail(ErrorKind::kInvalid, fmt::format("{} is the cache of {}, not of {}",
+                                               config_.cache_dir, **recorded, config_.source));
+}
+
+void ImageStore::recount() {
+  const uint64_t before = budget_.used();
+  uint64_t on_disk = 0;
+  for (Place place : kStoredPlaces) {
+    auto files = layout_.list(place);
+    if (!files) return spdlog::warn("the cache cannot be counted: {}", files.error().message);
+    for (const StoredFile& file : *files) on_disk += counted_bytes(place, file.st);
+  }
+  budget_.recount(on_disk, before);
+}
+
+std::shared_ptr<Image> ImageStore::find_cached(const ImageId& id) {
+  auto st = posix::stat_at(layout_.dir(Place::kCached), id.str());
+  if (!st || !S_ISREG(st->st_mode)) return nullptr;
+  return table_.cached(id, *st, [&](uint64_t serial) {
+    return std::make_shared<CachedImage>(layout_, *records_, id, serial, *st);
+  });
+}
+
+void ImageStore::lookup(const ImageId& id, LookupDone done) {
+  if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
+  if (auto image = find_cached(id)) return done(std::move(image));
+  if (auto remote = table_.remote(id); remote && !remote->dead() && table_.believed(id))
+    return done(remote);
+  if (auto refusal = table_.refusal(id)) return done(fail(*refusal));
+  inquiries_.ask(id, Patience::kFull,
+                 [this, id, done = std::move(done)](const Result<ImageInfo>& said) {
+                   auto image = learnt(id, said);
+                   auto remote = table_.remote(id);
+                   // Upstream silent: what was believed of an image that is partly here goes on
+                   // being believed.
+                   if (!image && remote && !remote->dead() && is_silence(image.error()))
+                     return done(remote);
+                   done(std::move(image));
+                 });
+}
+
+// Takes in what upstream said of an image that is not cached.
+Result<std::shared_ptr<Image>> ImageStore::learnt(const ImageId& id,
+                                                  const Result<ImageInfo>& said) {
+  auto remote = table_.remote(id);
+  if (!said) {
+    if (said.error().kind == ErrorKind::kNotFound) table_.refused(id, said.error());
+    return fail(said.error());
+  }
+  if (said->size > kLargestImage)
+    return fail(ErrorKind::kProtocol,
+                fmt::format("{}: upstream says it has {} bytes, more than can be kept", id.str(),
+                            said->size));
+  table_.heard(id);
+  if (remote && !remote->dead()) {
+    if (remote->info().size == said->size && remote->info().validator.same_version(said->validator))
+      return std::shared_ptr<Image>(remote);
+    remote->supersede(fmt::format("{}: changed upstream", id.str()));
+  }
+  // It may have been committed while we asked.
+  if (auto cached = find_cached(id)) return cached;
+  remote = std::make_shared<RemoteImage>(context_, static_cast<RemoteImageOwner&>(*this), *said,
+                                         table_.next_serial(), table_.last_error(id));
+  table_.put(remote);
+  return std::shared_ptr<Image>(remote);
+}
+
+void ImageStore::open_image(const std::shared_ptr<Image>& image, OpenDone done) {
+  if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
+  if (!table_.is_current(*image))
+    return done(
+        fail(ErrorKind::kStale, fmt::format("{}: another version is current", image->id().str())));
+  if (auto cached = std::dynamic_pointer_cast<CachedImage>(image)) {
+    if (!config_.revalidate || table_.believed(image->id()) ||
+        steady_clock::now() < outage_until_.load())
+      return open_cached(cached, done);
+    return revalidate_and_open(cached, std::move(done));
+  }
+  auto remote = std::static_pointer_cast<RemoteImage>(image);
+  if (table_.believed(image->id())) return open_remote(remote, std::move(done));
+  inquiries_.ask(image->id(), Patience::kFull,
+                 [this, remote, done = std::move(done)](const Result<ImageInfo>& said) mutable {
+                   auto current = learnt(remote->id(), said);
+                   if (!current && !is_silence(current.error())) return done(fail(current.error()));
+                   if (current && *current != remote)
+                     return done(fail(ErrorKind::kStale,
+                                      fmt::format("{}: changed upstream", remote->id().str())));
+                   open_remote(remote, std::move(done));
+                 });
+}
+
+void ImageStore::open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDone done) {
+  ++counters_.misses;
+  askers_.submit([remote, done = std::move(done)]() mutable { remote->open(std::move(done)); });
+}
+
+void ImageStore::open_cached(const std::shared_ptr<CachedImage>& cached, const OpenDone& done) {
+  auto handle = cached->open();
+  if (handle) {
+    ++counters_.hits;
+    records_->hit(cached->id());
+  } else {
+    table_.forget_cached(cached->id());
+  }
+  done(std::move(handle));
+}
+
+bool ImageStore::agrees(const ImageInfo& said, const CachedImage& cached) {
+  if (said.size != cached.attr().size) return false;
+  const auto record = records_->find(cached.id());
+  return !record || record->validator.same_version(said.validator);
+}
+
+void ImageStore::revalidate_and_open(const std::shared_ptr<CachedImage>& cached, OpenDone done) {
+  inquiries_.ask(
+      cached->id(), Patience::kOneTry,
+      [this, cached, done = std::move(done)](const Result<ImageInfo>& said) {
+        const std::string& name = cached->id().str();
+        if (said && agrees(*said, *cached)) {
+          table_.heard(cached->id());
+        } else if (said) {
+          drop_cached(*cached, "changed upstream");
+          return done(fail(ErrorKind::kStale, fmt::format("{}: changed upstream", name)));
+        } else if (said.error().kind == ErrorKind::kNotFound) {
+          drop_cached(*cached, "gone upstream");
+          table_.refused(cached->id(), said.error());
+          return done(fail(said.error()));
+        } else if (said.error().kind == ErrorKind::kDenied ||
+                   said.error().kind == ErrorKind::kCancelled) {
+          return done(fail(said.error()));
+        } else {
+          // A cached image needs no upstream to be right.
+          outage_until_ = steady_clock::now() + kOutagePause;
+          spdlog::warn("{}: served from the cache without asking upstream: {}", name,
+                       said.error().message);
+        }
+        open_cached(cached, done);
+      });
+}
+
+void ImageStore::drop_cached(const CachedImage& cached, const std::string& why) {
+  const ImageAttr attr = cached.attr();
+  if (auto gone = discard_cached(layout_, cached.id()); !gone)
+    return spdlog::warn("{}: {}", cached.id().str(), gone.error().message);
+  table_.forget_cached(cached.id());
+  records_->remove(cached.id());
+  budget_.freed(attr.size);
+  spdlog::info("{}: {}, taken out of the cache", cached.id().str(), why);
+}
+
+void ImageStore::list(ListDone done) {
+  if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
+  askers_.submit([this, done = std::move(done)] { done(catalogue_.names(stop_.get_token())); });
+}
+
+void ImageStore::image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
+                                 bool verified) {
+  const auto now = std::chrono::system_clock::now();
+  IndexRecord record{image.id(), image.info().size,      0,    now, now, checksum,
+                     verified,   image.info().validator, false};
+  records_->put(record);
+  table_.remove(image, "");
+  ++counters_.fills_completed;
+}
+
+void ImageStore::image_died(const RemoteImage& image, const Error& error) {
+  table_.remove(image, error.message);
+  ++counters_.fills_failed;
+  if (error.kind == ErrorKind::kCorrupt) ++counters_.verify_failures;
+  if (forget_bytes_) forget_bytes_(image);
+}
+
+void ImageStore::handle_closed() {
+  keeper_->poke();
+}
+
+uint64_t ImageStore::evict(uint64_t bytes) {
+  records_->flush();  // who was read last must be known to the index
+  auto possible = free_space(layout_, index_.get(), bytes, true);
+  if (!possible || possible->bytes < bytes) return 0;
+  auto removed = free_space(layout_, index_.get(), bytes, false);
+  if (!removed) {
+    spdlog::warn("eviction failed: {}", removed.error().message);
+    return 0;
+  }
+  account(*removed, "room is needed");
+  return removed->bytes;
+}
+
+void ImageStore::account(const Removals& removed, const char* reason) {
+  if (removed.files.empty()) return;
+  for (const Removed& file : removed.files)
+    if (file.place == Place::kCached) records_->remove(file.id);
+  budget_.freed(removed.bytes);
+  counters_.evicted_images += removed.files.size();
+  counters_.evicted_bytes += removed.bytes;
+  spdlog::info("pruned {} images, {} bytes: {}", removed.files.size(), removed.bytes, reason);
+}
+
+// Everything the store does for itself: counters often, the directory every janitor_interval.
+void ImageStore::janitor_round() {
+  records_->flush();
+  if (steady_clock::now() < next_tidy_) return;
+  next_tidy_ = steady_clock::now() + config_.janitor_interval;
+  // Glance and imgcachectl work on the same directory: their doings are taken in first.
+  if (auto cached = layout_.list(Place::kCached))
+    if (auto repaired = index_->repair(*cached); !repaired)
+      spdlog::warn("index: {}", repaired.error().message);
+  if (auto refreshed = records_->refresh(); !refreshed)
+    spdlog::warn("index: {}", refreshed.error().message);
+  auto cleaned = clean(layout_, config_.stall_time, false);
+  if (!cleaned) spdlog::warn("clean: {}", cleaned.error().message);
+  if (cleaned && !cleaned->files.empty())
+    spdlog::info("cleaned {} images, {} bytes: invalid or stalled", cleaned->files.size(),
+                 cleaned->bytes);
+  recount();
+  if (const uint64_t excess = budget_.excess(); excess > 0) {
+    auto removed = free_space(layout_, index_.get(), excess, false);
+    if (removed) account(*removed, "the limit is exceeded");
+  }
+  table_.purge();
+}
+
+void ImageStore::keeper_round() {
+  for (const auto& image : table_.remotes()) image->tend();
+}
+
+SpaceUsage ImageStore::space() const {
+  SpaceUsage usage = budget_.usage();
+  usage.images = records_->size();
+  return usage;
+}
+
+StoreStatus ImageStore::status() const {
+  StoreStatus status;
+  status.space = space();
+  status.max_size = config_.max_size;
+  status.chunk_size = config_.chunk_size;
+  status.driver = index_->driver();
+  const auto count = [this](Place place) {
+    auto names = layout_.names(place);
+    return names ? names->size() : 0;
+  };
+  status.cached = count(Place::kCached);
+  status.incomplete = count(Place::kIncomplete);
+  status.invalid = count(Place::kInvalid);
+  status.queued = count(Place::kQueue);
+  status.counters = {counters_.hits,         counters_.misses,          counters_.fills_completed,
+                     counters_.fills_failed, counters_.verify_failures, counters_.evicted_images,
+                     counters_.evicted_bytes};
+  for (const auto& image : table_.remotes()) {
+    auto fill = image->fill();
+    if (!fill) continue;
+    status.readers_waiting += fill->waiting();
+    if (!fill->idle())
+      status.fills.push_back(
+          {image->id(), image->info().size, fill->present_bytes(), fill->rate()});
+  }
+  return status;
+}
+
+void ImageStore::shutdown() {
+  if (shut_down_.exchange(true)) return;
+  layout_.stop_serving();
+  stop_.request_stop();
+  transfers_.stop();
+  // Readers first: each is answered before anything is waited for.
+  for (const auto& image : table_.remotes()) image->shut_down();
+  if (janitor_) janitor_->stop();
+  if (keeper_) keeper_->stop();
+  transfers_.close();
+  askers_.close();
+  workers_.close();
+  // Those that were being opened meanwhile, and the last word of all of them to the disk.
+  for (const auto& image : table_.remotes()) {
+    image->shut_down();
+    image->tend();
+  }
+  if (records_) records_->flush();
+}
+
+}  // namespace imgcachefs

@@ -1,0 +1,78 @@
+// ImageTable: which Image stands for which ID now, and what upstream was heard to say of it.
+//
+// Thread-safe; mutex_ protects all of it. An image that left the table goes on for those who have
+// it.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "cache/cached_image.h"
+#include "cache/remote_image.h"
+
+namespace imgcachefs {
+
+class ImageTable {
+ public:
+  using Clock = std::chrono::steady_clock;
+
+  // `believe`: how long what upstream said holds; nullopt: for ever. `believe_negative`: how long a
+  // "no such image" holds.
+  ImageTable(std::optional<std::chrono::seconds> believe, std::chrono::seconds believe_negative)
+      : believe_(believe), believe_negative_(believe_negative) {}
+
+  uint64_t next_serial() { return ++last_serial_; }
+
+  // The image that stands for the file `st`, made when there is none of it yet.
+  template <typename Make>
+  std::shared_ptr<CachedImage> cached(const ImageId& id, const struct stat& st, Make make) {
+    std::lock_guard lock(mutex_);
+    Entry& entry = entries_[id];
+    auto image = entry.cached.lock();
+    if (!image || !image->is(st)) {
+      image = make(next_serial());
+      entry.cached = image;
+    }
+    return image;
+  }
+
+  // What is known without asking: an image, a refusal that still holds, or nothing.
+  std::shared_ptr<RemoteImage> remote(const ImageId& id) const;  // believed or not
+  std::optional<Error> refusal(const ImageId& id) const;
+  bool believed(const ImageId& id) const;  // upstream was heard of it lately
+  bool is_current(const Image& image) const;
+
+  void heard(const ImageId& id);                        // upstream spoke of it just now
+  void refused(const ImageId& id, const Error& error);  // ... to say that there is none
+  void put(const std::shared_ptr<RemoteImage>& image);
+  void remove(const RemoteImage& image, const std::string& error);  // `error`: for its successor
+  void forget_cached(const ImageId& id);
+  std::string last_error(const ImageId& id) const;
+
+  std::vector<std::shared_ptr<RemoteImage>> remotes() const;
+  void purge();  // drops entries that nobody has and that are not believed any more
+
+ private:
+  struct Entry {
+    std::weak_ptr<CachedImage> cached;
+    std::shared_ptr<RemoteImage> remote;
+    std::optional<Clock::time_point> heard;
+    std::optional<Error> refused;
+    Clock::time_point refused_until{};
+    std::string last_error;
+  };
+  bool fresh(const Entry& entry) const;  // with mutex_ held
+
+  const std::optional<std::chrono::seconds> believe_;
+  const std::chrono::seconds believe_negative_;
+  mutable std::mutex mutex_;
+  std::unordered_map<ImageId, Entry> entries_;
+  std::atomic<uint64_t> last_serial_{0};
+};
+
+}  // namespace imgcachefs

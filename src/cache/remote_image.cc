@@ -1,0 +1,205 @@
+#include "cache/remote_image.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+
+namespace imgcachefs {
+
+class RemoteImage::Handle final : public ImageHandle {
+ public:
+  Handle(std::shared_ptr<RemoteImage> image, std::shared_ptr<Fill> fill)
+      : image_(std::move(image)), fill_(std::move(fill)) {}
+  ~Handle() override {
+    fill_.reset();
+    image_->release();
+  }
+
+  void read(ByteRange range, ReadDone done) override {
+    fill_->read(range, reader_, std::move(done));
+  }
+  int complete_fd() const override { return fill_->complete_fd(); }
+
+ private:
+  const std::shared_ptr<RemoteImage> image_;
+  std::shared_ptr<Fill> fill_;
+  Fill::Reader reader_;  // protected by the fill's mutex
+};
+
+RemoteImage::RemoteImage(FillContext& context, RemoteImageOwner& owner, ImageInfo info,
+                         uint64_t serial, std::string last_error)
+    : context_(context),
+      owner_(owner),
+      info_(std::move(info)),
+      serial_(serial),
+      last_error_(std::move(last_error)) {}
+
+std::shared_ptr<Fill> RemoteImage::fill() const {
+  std::lock_guard lock(mutex_);
+  return fill_;
+}
+
+ImageAttr RemoteImage::attr() const {
+  ImageAttr attr{info_.size, 0, {}, info_.mtime.value_or(WallTime{})};
+  std::shared_ptr<Fill> fill;
+  {
+    std::lock_guard lock(mutex_);
+    fill = fill_;
+    attr.last_accessed = last_accessed_.value_or(attr.last_modified);
+  }
+  if (fill) {
+    attr.on_disk = fill->present_bytes();
+  } else if (auto st = posix::stat_at(context_.layout.dir(Place::kIncomplete), id().str())) {
+    attr.on_disk = static_cast<uint64_t>(st->st_blocks) * 512;
+  }
+  return attr;
+}
+
+ImageDetails RemoteImage::details() const {
+  ImageDetails details;
+  std::shared_ptr<Fill> fill;
+  {
+    std::lock_guard lock(mutex_);
+    fill = fill_;
+    details.last_accessed = last_accessed_;
+    details.error = last_error_;
+  }
+  if (committed_) {
+    details.state = ImageState::kCached;
+    details.cached_bytes = info_.size;
+  }
+  if (fill) {
+    details.cached_bytes = fill->present_bytes();
+    if (!committed_ && details.cached_bytes > 0) details.state = ImageState::kIncomplete;
+    details.checksum = fill->checksum();
+    details.verified = committed_ && fill->verified();
+    details.error = fill->last_error();
+  } else if (!committed_) {
+    auto saved = ChunkMapFile::load(context_.layout.dir(Place::kMaps), id().str());
+    if (saved && saved->header.validator == info_.validator &&
+        saved->header.image_size == info_.size) {
+      ChunkMap map(info_.size, saved->header.chunk_size);
+      for (auto [chunk, checksum] : saved->present) map.land(chunk, checksum);
+      details.cached_bytes = map.present_bytes();
+      details.state = ImageState::kIncomplete;
+    }
+  }
+  return details;
+}
+
+std::unique_ptr<ImageHandle> RemoteImage::new_handle() {
+  ++handles_;
+  last_accessed_ = std::chrono::system_clock::now();
+  return std::make_unique<Handle>(shared_from_this(), fill_);
+}
+
+void RemoteImage::open(OpenDone done) {
+  std::unique_ptr<ImageHandle> handle;
+  {
+    std::lock_guard lock(mutex_);
+    if (fill_ && !moving_) {
+      handle = new_handle();
+    } else {
+      opening_.push_back(std::move(done));
+      if (moving_) return;
+      moving_ = true;
+    }
+  }
+  if (handle) return done(std::move(handle));
+  open_fill();
+}
+
+void RemoteImage::open_fill() {
+  auto fill = Fill::open(context_, info_, delivered_, weak_from_this());
+  if (context_.stop.stop_requested()) fill->shut_down();
+  {
+    std::lock_guard lock(mutex_);
+    fill_ = std::move(fill);
+    last_error_.clear();
+  }
+  moved();
+}
+
+// Opens or closes are over: whoever came meanwhile is served.
+void RemoteImage::moved() {
+  std::vector<std::pair<OpenDone, std::unique_ptr<ImageHandle>>> opened;
+  {
+    std::lock_guard lock(mutex_);
+    moving_ = false;
+    if (!opening_.empty() && !fill_) {
+      moving_ = true;
+    } else {
+      for (OpenDone& done : std::exchange(opening_, {}))
+        opened.emplace_back(std::move(done), new_handle());
+    }
+    if (!moving_ && opened.empty()) return;
+  }
+  if (opened.empty()) return open_fill();
+  for (auto& [done, handle] : opened) done(std::move(handle));
+}
+
+void RemoteImage::release() {
+  {
+    std::lock_guard lock(mutex_);
+    if (--handles_ > 0) return;
+  }
+  drop_finished_fill();
+  owner_.handle_closed();
+}
+
+// A fill that came to its end is of use to those only who have it open; nobody tends it any more.
+void RemoteImage::drop_finished_fill() {
+  std::shared_ptr<Fill> last;  // freed outside the lock
+  std::lock_guard lock(mutex_);
+  if ((committed_ || dead_) && handles_ == 0 && !moving_) last = std::move(fill_);
+}
+
+bool RemoteImage::tend() {
+  std::shared_ptr<Fill> fill = this->fill();
+  if (!fill) return false;
+  fill->checkpoint();
+  {
+    std::lock_guard lock(mutex_);
+    if (handles_ > 0 || moving_ || !opening_.empty() || !fill->idle()) return true;
+    moving_ = true;
+    last_error_ = fill->last_error();
+    fill_.reset();
+  }
+  fill->checkpoint();
+  fill->log_partial();
+  fill.reset();
+  moved();
+  std::lock_guard lock(mutex_);
+  return fill_ != nullptr;
+}
+
+void RemoteImage::supersede(const std::string& why) {
+  dead_ = true;
+  if (auto fill = this->fill()) {
+    fill->supersede(why);
+  } else {
+    owner_.image_died(*this, Error{ErrorKind::kStale, why});
+  }
+}
+
+void RemoteImage::shut_down() {
+  if (auto fill = this->fill()) fill->shut_down();
+}
+
+void RemoteImage::fill_committed(const Fill& fill) {
+  committed_ = true;
+  owner_.image_committed(*this, fill.checksum(), fill.verified());
+  drop_finished_fill();
+}
+
+void RemoteImage::fill_died(const Fill&, const Error& error) {
+  dead_ = true;
+  {
+    std::lock_guard lock(mutex_);
+    last_error_ = error.message;
+  }
+  owner_.image_died(*this, error);
+  drop_finished_fill();
+}
+
+}  // namespace imgcachefs

@@ -1,0 +1,126 @@
+#include "cache/space_budget.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "base/units.h"
+
+namespace imgcachefs {
+
+SpaceReservation& SpaceReservation::operator=(SpaceReservation&& other) noexcept {
+  std::swap(budget_, other.budget_);
+  std::swap(bytes_, other.bytes_);
+  return *this;
+}
+
+SpaceReservation::~SpaceReservation() {
+  if (budget_) budget_->give_back(bytes_);
+}
+
+void SpaceReservation::use(uint64_t bytes) {
+  if (!budget_) return;
+  // What was not promised is counted as used all the same: the account follows the disk.
+  const uint64_t promised = std::min(bytes, bytes_);
+  bytes_ -= promised;
+  budget_->give_back(promised);
+  budget_->use(bytes);
+}
+
+void SpaceReservation::merge(SpaceReservation other) {
+  if (!budget_) budget_ = other.budget_;
+  bytes_ += std::exchange(other.bytes_, 0);
+}
+
+SpaceReservation SpaceReservation::split(uint64_t bytes) {
+  const uint64_t part = std::min(bytes, bytes_);
+  bytes_ -= part;
+  return SpaceReservation(budget_, part);
+}
+
+SpaceBudget::SpaceBudget(uint64_t max_size, uint64_t min_free, const CacheLayout& layout,
+                         Evict evict)
+    : max_size_(max_size), min_free_(min_free), layout_(layout), evict_(std::move(evict)) {}
+
+Result<SpaceReservation> SpaceBudget::reserve(uint64_t bytes) {
+  const auto try_take = [&]() -> uint64_t {
+    const uint64_t lack = shortage(bytes);
+    if (lack > 0) return lack;
+    std::lock_guard lock(mutex_);
+    // Somebody may have taken the room since the look at it.
+    if (used_ + promised_ + bytes > max_size_) return used_ + promised_ + bytes - max_size_;
+    promised_ += bytes;
+    return 0;
+  };
+  if (bytes > max_size_)
+    return fail(ErrorKind::kNoSpace, fmt::format("{} is more than max_size", human_size(bytes)));
+  if (try_take() == 0) return SpaceReservation(this, bytes);
+  std::lock_guard evicting(evicting_);
+  // A few rounds: others fill while we evict.
+  for (int round = 0; round < 4; ++round) {
+    const uint64_t lack = try_take();
+    if (lack == 0) return SpaceReservation(this, bytes);
+    if (evict_(lack) == 0) break;
+  }
+  return fail(ErrorKind::kNoSpace, fmt::format("no room for {} in the cache", human_size(bytes)));
+}
+
+uint64_t SpaceBudget::shortage(uint64_t wanted) const {
+  auto disk = posix::statvfs_fd(layout_.dir(Place::kCached));
+  std::lock_guard lock(mutex_);
+  uint64_t lack = 0;
+  if (const uint64_t total = used_ + promised_ + wanted; total > max_size_)
+    lack = total - max_size_;
+  if (disk) {
+    const uint64_t available = uint64_t{disk->f_bavail} * disk->f_frsize;
+    const uint64_t needed = promised_ + wanted + min_free_;
+    if (needed > available) lack = std::max(lack, needed - available);
+  }
+  return lack;
+}
+
+void SpaceBudget::freed(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  used_ -= std::min(used_, bytes);
+}
+
+void SpaceBudget::recount(uint64_t on_disk, uint64_t before) {
+  std::lock_guard lock(mutex_);
+  // What landed during the look may be counted twice (the next look mends it), but never not at
+  // all.
+  const uint64_t landed = used_ > before ? used_ - before : 0;
+  used_ = on_disk + landed;
+}
+
+uint64_t SpaceBudget::used() const {
+  std::lock_guard lock(mutex_);
+  return used_;
+}
+
+uint64_t SpaceBudget::excess() const {
+  return shortage(0);
+}
+
+SpaceUsage SpaceBudget::usage() const {
+  auto disk = posix::statvfs_fd(layout_.dir(Place::kCached));
+  std::lock_guard lock(mutex_);
+  uint64_t limit = max_size_;
+  if (disk) {
+    const uint64_t available = uint64_t{disk->f_bavail} * disk->f_frsize;
+    limit = std::min(limit, used_ + (available > min_free_ ? available - min_free_ : 0));
+  }
+  return {limit, std::min(used_, limit), 0};
+}
+
+void SpaceBudget::give_back(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  promised_ -= std::min(promised_, bytes);
+}
+
+void SpaceBudget::use(uint64_t bytes) {
+  std::lock_guard lock(mutex_);
+  used_ += bytes;
+}
+
+}  // namespace imgcachefs

@@ -1,0 +1,33 @@
+// limit_rate: how many bytes a second all background filling together may bring.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <mutex>
+
+namespace imgcachefs {
+
+// A token bucket that holds a tenth of a second's worth. Thread-safe.
+class Throttle {
+ public:
+  explicit Throttle(uint64_t bytes_per_second) : rate_(bytes_per_second) {}  // 0: no limit
+
+  // Takes `bytes` out; how long the caller is to wait before it takes more.
+  std::chrono::nanoseconds take(uint64_t bytes) {
+    using namespace std::chrono;
+    if (rate_ == 0) return nanoseconds(0);
+    const nanoseconds cost(
+        static_cast<int64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_)));
+    std::lock_guard lock(mutex_);
+    const auto now = steady_clock::now();
+    free_at_ = std::max(free_at_, now - milliseconds(100)) + cost;
+    return free_at_ - now;
+  }
+
+ private:
+  const uint64_t rate_;
+  std::mutex mutex_;  // protects free_at_
+  std::chrono::steady_clock::time_point free_at_{};
+};
+
+}  // namespace imgcachefs

@@ -1,0 +1,157 @@
+// An Upstream in memory whose every answer a test decides, for tests of the cache without a
+// network.
+#pragma once
+
+#include <algorithm>
+#include <condition_variable>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "fetch/upstream.h"
+
+namespace imgcachefs::test {
+
+// Bytes that differ everywhere: any two offsets mixed up would show.
+inline std::vector<std::byte> pattern_bytes(uint64_t size, uint64_t seed = 1) {
+  std::vector<std::byte> bytes(size);
+  uint64_t x = seed * 0x9E3779B97F4A7C15ULL + 1;
+  for (auto& b : bytes) {
+    x ^= x << 13;
+    x ^= x >> 7;
+    x ^= x << 17;
+    b = static_cast<std::byte>(x >> 24);
+  }
+  return bytes;
+}
+
+inline Digest digest_of(std::span<const std::byte> bytes, DigestAlgo algo = DigestAlgo::kSha256) {
+  Hasher hasher(algo);
+  hasher.update(bytes);
+  return hasher.finish();
+}
+
+class FakeUpstream final : public Upstream {
+ public:
+  struct Image {
+    std::vector<std::byte> bytes;
+    std::string etag = "\"v1\"";
+    std::optional<Digest> digest;
+    RangeSupport ranges = RangeSupport::kYes;
+  };
+
+  void put(const std::string& id, Image image) {
+    std::lock_guard lock(mutex_);
+    images_.insert_or_assign(id, std::move(image));
+  }
+  void remove(const std::string& id) {
+    std::lock_guard lock(mutex_);
+    images_.erase(id);
+  }
+  // While closed, a transfer that has sent `bytes` of its range (or a question for a digest) waits.
+  void close_gate(uint64_t after_bytes = 0) {
+    std::lock_guard lock(mutex_);
+    gate_ = after_bytes;
+  }
+  void close_digest_gate() {
+    std::lock_guard lock(mutex_);
+    digest_gate_ = true;
+  }
+  void open_gates() {
+    std::lock_guard lock(mutex_);
+    gate_.reset();
+    digest_gate_ = false;
+    opened_.notify_all();
+  }
+  // Every call fails with this until it is cleared.
+  void fail_with(std::optional<Error> error) {
+    std::lock_guard lock(mutex_);
+    error_ = std::move(error);
+  }
+
+  std::vector<ByteRange> reads() const {
+    std::lock_guard lock(mutex_);
+    return reads_;
+  }
+  uint64_t sent() const {
+    std::lock_guard lock(mutex_);
+    return sent_;
+  }
+  unsigned stats_asked() const {
+    std::lock_guard lock(mutex_);
+    return stats_asked_;
+  }
+
+  Result<ImageInfo> stat(const ImageId& id, Patience, std::stop_token) override {
+    std::lock_guard lock(mutex_);
+    ++stats_asked_;
+    if (error_) return fail(*error_);
+    auto at = images_.find(id.str());
+    if (at == images_.end()) return fail(ErrorKind::kNotFound, id.str() + ": not there");
+    return ImageInfo{id, at->second.bytes.size(), {at->second.etag, ""}, {}, at->second.ranges, {}};
+  }
+
+  Result<std::vector<ImageId>> list(Patience, std::stop_token) override {
+    std::lock_guard lock(mutex_);
+    if (error_) return fail(*error_);
+    std::vector<ImageId> ids;
+    for (auto& [name, image] : images_) ids.push_back(ImageId::parse(name).value());
+    return ids;
+  }
+
+  Result<std::optional<Digest>> digest(const ImageInfo& info, bool, std::stop_token stop) override {
+    std::unique_lock lock(mutex_);
+    opened_.wait(lock, stop, [this] { return !digest_gate_; });
+    if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "cancelled");
+    if (error_) return fail(*error_);
+    auto at = images_.find(info.id.str());
+    if (at == images_.end()) return std::optional<Digest>();
+    return at->second.digest;
+  }
+
+  Result<ReadOutcome> read(const ImageInfo& info, ByteRange range, ByteSink& sink,
+                           std::stop_token stop) override {
+    std::unique_lock lock(mutex_);
+    reads_.push_back(range);
+    if (error_) return fail(*error_);
+    auto at = images_.find(info.id.str());
+    if (at == images_.end()) return fail(ErrorKind::kNotFound, info.id.str() + ": not there");
+    if (at->second.etag != info.validator.etag)
+      return fail(ErrorKind::kStale, info.id.str() + ": changed");
+    if (at->second.ranges == RangeSupport::kNo && range.size() != info.size)
+      return fail(ErrorKind::kNoRanges, "no ranges");
+    const std::vector<std::byte> bytes = at->second.bytes;
+    constexpr uint64_t kPiece = 16 << 10;
+    for (uint64_t done = 0; done < range.size();) {
+      opened_.wait(lock, stop, [&] { return !gate_ || done < *gate_; });
+      if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "cancelled");
+      if (error_) return fail(*error_);
+      const uint64_t n = std::min(kPiece, range.size() - done);
+      sent_ += n;
+      lock.unlock();
+      const bool more = sink.write(std::span(bytes).subspan(range.begin + done, n));
+      lock.lock();
+      if (!more) return fail(ErrorKind::kCancelled, "the sink had enough");
+      done += n;
+    }
+    return ReadOutcome{};
+  }
+
+  const UpstreamStats& stats() const override { return stats_; }
+
+ private:
+  mutable std::mutex mutex_;
+  std::condition_variable_any opened_;
+  std::map<std::string, Image> images_;
+  std::optional<uint64_t> gate_;
+  bool digest_gate_ = false;
+  std::optional<Error> error_;
+  std::vector<ByteRange> reads_;
+  uint64_t sent_ = 0;
+  unsigned stats_asked_ = 0;
+  UpstreamStats stats_;
+};
+
+}  // namespace imgcachefs::test

@@ -9,6 +9,8 @@
 #include <string>
 #include <utility>
 
+#include "fetch/utf8.h"
+
 namespace imgcachefs {
 namespace {
 
@@ -104,9 +106,24 @@ std::vector<std::string> html_links(std::string_view text) {
   return links;
 }
 
+// nginx writes the bytes of names as they are, and JSON that is not UTF-8 does not parse: one bad
+// name would hide all others. Each bad byte becomes a control character, which no ImageId has.
+std::string without_bad_bytes(std::string_view text) {
+  std::string out;
+  while (!text.empty()) {
+    const size_t n = utf8_length(text);
+    if (n > 0)
+      out += text.substr(0, n);
+    else
+      out += "\\u0001";
+    text.remove_prefix(n > 0 ? n : 1);
+  }
+  return out;
+}
+
 // nginx: [{"name": ..., "type": "file"}, ...]
 Result<std::vector<std::string>> json_names(std::string_view text) {
-  const auto json = nlohmann::json::parse(text, nullptr, false);
+  const auto json = nlohmann::json::parse(without_bad_bytes(text), nullptr, false);
   if (!json.is_array()) return fail(ErrorKind::kProtocol, "a listing that is no JSON array");
   std::vector<std::string> names;
   for (const auto& entry : json) {

@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <signal.h>
 
 #include <algorithm>
 #include <array>
@@ -205,7 +206,13 @@ class HttpClient::Pool {
 HttpClient::HttpClient(HttpConfig config, UpstreamStats& stats)
     : config_(std::move(config)), stats_(stats), pool_(std::make_unique<Pool>()) {
   static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  std::call_once(once, [] {
+    curl_global_init(CURL_GLOBAL_DEFAULT);
+    // Under CURLOPT_NOSIGNAL libcurl leaves SIGPIPE to us, and OpenSSL writes with write(2).
+    struct sigaction now {};
+    if (::sigaction(SIGPIPE, nullptr, &now) == 0 && now.sa_handler == SIG_DFL)
+      ::signal(SIGPIPE, SIG_IGN);
+  });
 }
 
 HttpClient::~HttpClient() = default;

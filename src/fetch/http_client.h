@@ -10,6 +10,7 @@
 // and https only, never from https back to http.
 //
 // libcurl starts threads for name look-ups: make a client after the program went to the background.
+// The first client made also has the process ignore SIGPIPE, unless somebody handles it.
 #pragma once
 
 #include <chrono>

@@ -64,6 +64,13 @@ TEST(Autoindex, LeavesOutWhatIsNoImage) {
               ElementsAre("ok"));
 }
 
+TEST(Autoindex, ANameThatIsNotUtf8HidesNoOther) {
+  EXPECT_THAT(
+      names_in("[{\"name\":\"bad\xff\",\"type\":\"file\"},{\"name\":\"ä\",\"type\":\"file\"}]",
+               "application/json", "http://h/"),
+      ElementsAre("ä"));
+}
+
 TEST(Autoindex, BrokenText) {
   EXPECT_TRUE(names_in("", "text/html", "http://h/").empty());
   for (const char* text : {"<a href=\"", "<a href=", "<a =", "<a ==\"", "<a", "<", "<a href=\"x"})

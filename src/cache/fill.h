@@ -185,6 +185,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void trim_window();
   uint32_t segment_chunks() const;
   uint32_t window_chunks() const;
+  ChunkRange digest_gap() const;
   void note_rate(uint64_t bytes);
 
   // fill_verify.cc

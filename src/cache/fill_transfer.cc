@@ -173,6 +173,20 @@ class Fill::PassSink final : public ChunkSink {
   SpaceReservation space_;
 };
 
+// Around the cache: what the digest's frontier lacks and no reader will bring. A held read needs
+// all of it, as far as the window reaches; else a gap before the chunks that readers have now is
+// closed, so that the digest follows them and nothing is fetched twice at the end. With mutex_
+// held.
+ChunkRange Fill::digest_gap() const {
+  if (!expected_ || settled_ || frontier_ >= map_.count() ||
+      map_.state(frontier_) != ChunkMap::State::kAbsent)
+    return {};
+  if (must_verify_) return {frontier_, std::min(map_.count(), frontier_ + window_chunks())};
+  const auto ahead = window_.lower_bound(frontier_);
+  if (ahead == window_.end() || ahead->first - frontier_ > window_chunks()) return {};
+  return {frontier_, ahead->first};
+}
+
 uint32_t Fill::window_chunks() const {
   return std::max<uint32_t>(4, static_cast<uint32_t>(kWindowBytes / map_.chunk_size()));
 }
@@ -224,25 +238,19 @@ void Fill::reserve_rest() {
 void Fill::pump_background(Actions& actions) {
   if (!background_ || dead_ || complete_ || context_.stop.stop_requested()) return;
   if (!around_ && !rest_reserved_) return;
-  if (around_ && !must_verify_)
-    return;  // a window is filled by demand alone, but for the digest's sake
+  if (around_ && digest_gap().empty()) return;  // a window is filled by demand
   if (checks_running_ == 0)
     if (auto recorded = map_.find(ChunkMap::State::kRecorded, map_.all(), 64))
       want(*recorded, actions);
   if (info_.ranges == RangeSupport::kNo) {
-    const bool needed =
-        around_ ? frontier_ < map_.count() && map_.state(frontier_) == ChunkMap::State::kAbsent
-                : map_.find(ChunkMap::State::kAbsent, map_.all(), 1).has_value();
+    const bool needed = around_ || map_.find(ChunkMap::State::kAbsent, map_.all(), 1).has_value();
     if (needed) start_pass(actions);
     return;
   }
   while (background_running_ < kBackgroundStreams) {
     std::optional<ChunkRange> next;
     if (around_) {
-      // Only for the digest: from its frontier on, and no further than the window holds.
-      next = map_.find(ChunkMap::State::kAbsent,
-                       {frontier_, std::min(map_.count(), frontier_ + window_chunks())},
-                       segment_chunks());
+      next = map_.find(ChunkMap::State::kAbsent, digest_gap(), segment_chunks());
     } else {
       next = map_.find(ChunkMap::State::kAbsent, {std::min(cursor_, map_.count()), map_.count()},
                        segment_chunks());

@@ -4,9 +4,12 @@ namespace imgcachefs {
 
 std::string_view to_string(ImageState state) {
   switch (state) {
-    case ImageState::kUncached: return "uncached";
-    case ImageState::kIncomplete: return "incomplete";
-    case ImageState::kCached: return "cached";
+    case ImageState::kUncached:
+      return "uncached";
+    case ImageState::kIncomplete:
+      return "incomplete";
+    case ImageState::kCached:
+      return "cached";
   }
   return "unknown";
 }

@@ -15,6 +15,8 @@ constexpr unsigned kAskers = 16;
 constexpr unsigned kWorkers = 2;
 constexpr std::chrono::milliseconds kKeeperInterval{500};
 constexpr std::chrono::milliseconds kFlushInterval{2000};
+// After a count of the directory that fills got into.
+constexpr std::chrono::seconds kCountAgain{10};
 // After upstream did not answer a revalidation, cached images are served without asking for so
 // long.
 constexpr std::chrono::seconds kOutagePause{10};
@@ -69,7 +71,9 @@ Status ImageStore::start() {
   if (auto loaded = records_->refresh(); !loaded) return loaded;
   recount();
   keeper_ = std::make_unique<PeriodicTask>("keeper", kKeeperInterval, [this] { keeper_round(); });
+  // The first round tidies, before there is anything to fill.
   janitor_ = std::make_unique<PeriodicTask>("janitor", kFlushInterval, [this] { janitor_round(); });
+  janitor_->poke();
   return {};
 }
 
@@ -91,7 +95,8 @@ void ImageStore::recount() {
     if (!files) return spdlog::warn("the cache cannot be counted: {}", files.error().message);
     for (const StoredFile& file : *files) on_disk += counted_bytes(place, file.st);
   }
-  budget_.recount(on_disk, before);
+  const bool exact = budget_.recount(on_disk, before);
+  next_count_ = exact ? steady_clock::time_point::max() : steady_clock::now() + kCountAgain;
 }
 
 std::shared_ptr<Image> ImageStore::find_cached(const ImageId& id) {
@@ -278,12 +283,20 @@ void ImageStore::account(const Removals& removed, const char* reason) {
   spdlog::info("pruned {} images, {} bytes: {}", removed.files.size(), removed.bytes, reason);
 }
 
-// Everything the store does for itself: counters often, the directory every janitor_interval.
+// What the store does for itself: counters often, the directory every janitor_interval.
 void ImageStore::janitor_round() {
   records_->flush();
-  if (steady_clock::now() < next_tidy_) return;
-  next_tidy_ = steady_clock::now() + config_.janitor_interval;
-  // Glance and imgcachectl work on the same directory: their doings are taken in first.
+  const auto now = steady_clock::now();
+  if (now >= next_tidy_) {
+    next_tidy_ = now + config_.janitor_interval;
+    tidy();
+  } else if (now >= next_count_) {
+    recount();
+  }
+}
+
+// Prune and clean, after what Glance and imgcachectl did in the same directory was taken in.
+void ImageStore::tidy() {
   if (auto cached = layout_.list(Place::kCached))
     if (auto repaired = index_->repair(*cached); !repaired)
       spdlog::warn("index: {}", repaired.error().message);

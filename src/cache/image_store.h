@@ -105,6 +105,7 @@ class ImageStore final : private RemoteImageOwner {
   uint64_t evict(uint64_t bytes);
   void account(const struct Removals& removed, const char* reason);
   void recount();
+  void tidy();
   void janitor_round();
   void keeper_round();
 
@@ -129,7 +130,7 @@ class ImageStore final : private RemoteImageOwner {
   FillContext context_;
   Inquiries inquiries_;
   Catalogue catalogue_;
-  std::chrono::steady_clock::time_point next_tidy_{};  // the janitor's own
+  std::chrono::steady_clock::time_point next_tidy_{}, next_count_{};  // the janitor's own
   std::unique_ptr<PeriodicTask> keeper_, janitor_;
 };
 

@@ -85,12 +85,11 @@ void SpaceBudget::freed(uint64_t bytes) {
   used_ -= std::min(used_, bytes);
 }
 
-void SpaceBudget::recount(uint64_t on_disk, uint64_t before) {
+bool SpaceBudget::recount(uint64_t on_disk, uint64_t before) {
   std::lock_guard lock(mutex_);
-  // What landed during the look may be counted twice (the next look mends it), but never not at
-  // all.
   const uint64_t landed = used_ > before ? used_ - before : 0;
   used_ = on_disk + landed;
+  return landed == 0;
 }
 
 uint64_t SpaceBudget::used() const {

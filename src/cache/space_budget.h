@@ -60,8 +60,9 @@ class SpaceBudget {
 
   void freed(uint64_t bytes);  // so many left the disk
   // What a look at the directory found on disk; `before` is what used() said when the look began,
-  // so that what landed meanwhile is not lost from the account.
-  void recount(uint64_t on_disk, uint64_t before);
+  // so that what landed meanwhile is not lost from the account. False: something did, and may be
+  // counted twice now; look again when it is quieter.
+  bool recount(uint64_t on_disk, uint64_t before);
   uint64_t used() const;
   // Bytes by which the limits are exceeded now (somebody else wrote, the limit is new); 0: none.
   uint64_t excess() const;

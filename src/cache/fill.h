@@ -233,6 +233,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   std::optional<Hasher> hasher_;  // used by the one hashing job, outside the mutex
   uint32_t frontier_ = 0;         // the next chunk to be hashed
   bool hashing_ = false;          // a job of hash_some(), conclude() or commit() is on its way
+  bool committing_ = false;       // all bytes are here and right: nothing needs room any more
   bool must_verify_ = false;      // around: a held read needs the digest
   bool settled_ = false;          // the image is whole and right, or upstream publishes no checksum
   bool verified_ = false;

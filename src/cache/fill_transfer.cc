@@ -517,7 +517,7 @@ void Fill::go_around(const Error& why) {
   uint64_t on_disk = 0;
   {
     std::lock_guard lock(mutex_);
-    if (around_ || dead_ || complete_) return;
+    if (around_ || dead_ || complete_ || committing_) return;
     on_disk = map_.present_bytes();
     around_ = true;
     ++generation_;

@@ -219,17 +219,25 @@ void Fill::conclude() {
 
 // The one way in which an image becomes cached.
 void Fill::commit() {
-  if (!around()) {
+  {
+    std::lock_guard lock(mutex_);
+    committing_ = !around_;
+  }
+  if (committing_) {
     {
       std::lock_guard lock(map_mutex_);
       map_closed_ = true;
       map_file_.reset();
     }
-    if (auto committed = file_->commit(); !committed) {
-      go_around(committed.error());
-    } else {
+    if (auto committed = file_->commit(); committed) {
       complete_.store(true, std::memory_order_release);
       if (auto observer = observer_.lock()) observer->fill_committed(*this);
+    } else {
+      {
+        std::lock_guard lock(mutex_);
+        committing_ = false;
+      }
+      go_around(committed.error());
     }
   }
   Actions actions;

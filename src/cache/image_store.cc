@@ -99,7 +99,7 @@ void ImageStore::recount() {
   next_count_ = exact ? steady_clock::time_point::max() : steady_clock::now() + kCountAgain;
 }
 
-std::shared_ptr<Image> ImageStore::find_cached(const ImageId& id) {
+std::shared_ptr<CachedImage> ImageStore::find_cached(const ImageId& id) {
   auto st = posix::stat_at(layout_.dir(Place::kCached), id.str());
   if (!st || !S_ISREG(st->st_mode)) return nullptr;
   return table_.cached(id, *st, [&](uint64_t serial) {
@@ -143,8 +143,11 @@ Result<std::shared_ptr<Image>> ImageStore::learnt(const ImageId& id,
       return std::shared_ptr<Image>(remote);
     remote->supersede(fmt::format("{}: changed upstream", id.str()));
   }
-  // It may have been committed while we asked.
-  if (auto cached = find_cached(id)) return cached;
+  // It may have been committed while we asked, by Glance too, and in an older version.
+  if (auto cached = find_cached(id)) {
+    if (agrees(*said, *cached)) return std::shared_ptr<Image>(cached);
+    drop_cached(*cached, "changed upstream");
+  }
   remote = std::make_shared<RemoteImage>(context_, static_cast<RemoteImageOwner&>(*this), *said,
                                          table_.next_serial(), table_.last_error(id));
   table_.put(remote);
@@ -245,7 +248,10 @@ void ImageStore::image_committed(const RemoteImage& image, const std::optional<D
   IndexRecord record{image.id(), image.info().size,      0,    now, now, checksum,
                      verified,   image.info().validator, false};
   records_->put(record);
-  table_.remove(image, "");
+  if (!table_.remove(image, "")) {
+    // Another version became current in the last moment: who reads this one keeps it, nobody else.
+    if (auto cached = find_cached(image.id())) drop_cached(*cached, "changed upstream");
+  }
   ++counters_.fills_completed;
 }
 

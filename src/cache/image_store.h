@@ -89,7 +89,7 @@ class ImageStore final : private RemoteImageOwner {
   Status start();
   Status claim_directory();
 
-  std::shared_ptr<Image> find_cached(const ImageId& id);
+  std::shared_ptr<CachedImage> find_cached(const ImageId& id);
   Result<std::shared_ptr<Image>> learnt(const ImageId& id, const Result<ImageInfo>& said);
   bool agrees(const ImageInfo& said, const CachedImage& cached);
   void drop_cached(const CachedImage& cached, const std::string& why);

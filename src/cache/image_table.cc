@@ -55,13 +55,14 @@ void ImageTable::put(const std::shared_ptr<RemoteImage>& image) {
   entries_[image->id()].remote = image;
 }
 
-void ImageTable::remove(const RemoteImage& image, const std::string& error) {
+bool ImageTable::remove(const RemoteImage& image, const std::string& error) {
   std::shared_ptr<RemoteImage> last;  // freed outside the lock
   std::lock_guard lock(mutex_);
   auto at = entries_.find(image.id());
-  if (at == entries_.end() || at->second.remote.get() != &image) return;
+  if (at == entries_.end() || at->second.remote.get() != &image) return false;
   last = std::move(at->second.remote);
   at->second.last_error = error;
+  return true;
 }
 
 void ImageTable::forget_cached(const ImageId& id) {

@@ -50,7 +50,8 @@ class ImageTable {
   void heard(const ImageId& id);                        // upstream spoke of it just now
   void refused(const ImageId& id, const Error& error);  // ... to say that there is none
   void put(const std::shared_ptr<RemoteImage>& image);
-  void remove(const RemoteImage& image, const std::string& error);  // `error`: for its successor
+  // False: it was not the current one. `error`: for its successor.
+  bool remove(const RemoteImage& image, const std::string& error);
   void forget_cached(const ImageId& id);
   std::string last_error(const ImageId& id) const;
 

@@ -44,6 +44,7 @@ SpaceBudget::SpaceBudget(uint64_t max_size, uint64_t min_free, const CacheLayout
     : max_size_(max_size), min_free_(min_free), layout_(layout), evict_(std::move(evict)) {}
 
 Result<SpaceReservation> SpaceBudget::reserve(uint64_t bytes) {
+  if (bytes == 0) return SpaceReservation(this, 0);
   const auto try_take = [&]() -> uint64_t {
     const uint64_t lack = shortage(bytes);
     if (lack > 0) return lack;

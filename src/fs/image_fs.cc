@@ -19,8 +19,8 @@ constexpr const char* kControlName = ".imgcachefs";
 constexpr const char* kMetricsName = "metrics";
 constexpr const char* kStatusName = "status";
 
-constexpr double kForever = 86400;    // seconds; for what never changes
-constexpr double kCachedFor = 1;      // an eviction or a new version shows within it
+// Seconds the kernel believes us without asking.
+constexpr double kBriefly = 1;        // long enough for a scan, short enough to show what changed
 constexpr double kIncompleteFor = 0;  // the next open after the commit must see the new node
 
 void reply_bytes(fuse_req_t request, const ImageBytes& bytes, fuse_buf_copy_flags flags) {
@@ -96,7 +96,7 @@ void ImageFs::reply_image_entry(fuse_req_t request, const std::shared_ptr<Image>
   entry.attr = image_attributes(*image, ownership_);
   entry.ino = nodes_.add(image);
   entry.entry_timeout = entry.attr_timeout =
-      image->details().state == ImageState::kCached ? kCachedFor : kIncompleteFor;
+      image->details().state == ImageState::kCached ? kBriefly : kIncompleteFor;
   // The kernel counts the look-up only if the reply arrives.
   if (fuse_reply_entry(request, &entry) < 0) nodes_.forget(entry.ino, 1);
 }
@@ -105,7 +105,7 @@ void ImageFs::reply_own_entry(fuse_req_t request, uint64_t node) {
   fuse_entry_param entry{};
   entry.ino = node;
   own_attributes(node, entry.attr);
-  entry.entry_timeout = entry.attr_timeout = kForever;
+  entry.entry_timeout = entry.attr_timeout = kBriefly;
   fuse_reply_entry(request, &entry);
 }
 
@@ -147,7 +147,7 @@ void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
 void ImageFs::getattr(fuse_req_t request, uint64_t node) {
   struct stat st {};
   if (own_attributes(node, st)) {
-    fuse_reply_attr(request, &st, kForever);
+    fuse_reply_attr(request, &st, kBriefly);
     return;
   }
   auto image = nodes_.find(node);
@@ -156,7 +156,7 @@ void ImageFs::getattr(fuse_req_t request, uint64_t node) {
     return;
   }
   st = image_attributes(*image, ownership_);
-  fuse_reply_attr(request, &st, kCachedFor);
+  fuse_reply_attr(request, &st, kBriefly);
 }
 
 void ImageFs::reply_open(fuse_req_t request, fuse_file_info reply, OpenFile file) {

@@ -5,6 +5,7 @@
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -85,20 +86,23 @@ std::optional<MountEntry> mounted_at(const std::string& path) {
 
 Status prepare_mount_point(const std::string& mountpoint, const std::string& cache_dir,
                            const std::string& log_file) {
-  struct stat st {};
-  int error = ::stat(mountpoint.c_str(), &st) < 0 ? errno : 0;
   auto mount = mounted_at(mountpoint);
   if (mount && mount->type == kType) {
-    if (error != ENOTCONN && error != ECONNABORTED)
+    // Asked of the daemon each time, and never kept waiting there; stat(2) of a dead mount may
+    // still be answered by the kernel.
+    struct statvfs answer;
+    const bool dead = ::statvfs(mountpoint.c_str(), &answer) < 0 && errno == ENOTCONN;
+    if (!dead)
       return fail(ErrorKind::kBusy,
                   fmt::format("{}: {} is mounted there already", mountpoint, mount->source));
     spdlog::warn("{}: took away the dead mount of {}", mountpoint, mount->source);
     if (!unmount_lazily(mountpoint))
       return fail(ErrorKind::kBusy,
                   fmt::format("{}: a dead mount of {} is in the way", mountpoint, mount->source));
-    error = ::stat(mountpoint.c_str(), &st) < 0 ? errno : 0;
   }
-  if (error != 0) return fail(system_error(fmt::format("mount point {}", mountpoint), error));
+  struct stat st {};
+  if (::stat(mountpoint.c_str(), &st) < 0)
+    return fail_errno(fmt::format("mount point {}", mountpoint), errno);
   if (!S_ISDIR(st.st_mode))
     return fail(ErrorKind::kInvalid, fmt::format("mount point {} is no directory", mountpoint));
   std::error_code ignored;

@@ -11,7 +11,6 @@
 #include <array>
 #include <cerrno>
 #include <filesystem>
-#include <fstream>
 #include <sstream>
 #include <stdexcept>
 #include <system_error>
@@ -24,13 +23,6 @@ namespace {
 
 namespace fs = std::filesystem;
 
-std::string slurp(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::ostringstream text;
-  text << file.rdbuf();
-  return text.str();
-}
-
 [[noreturn]] void throw_errno(const std::string& what) {
   throw std::system_error(errno, std::generic_category(), what);
 }
@@ -41,10 +33,10 @@ pid_t find_daemon(const std::string& mountpoint) {
   for (const fs::directory_entry& entry : fs::directory_iterator("/proc")) {
     const std::string name = entry.path().filename();
     if (name.find_first_not_of("0123456789") != std::string::npos) continue;
-    const std::string command = slurp(entry.path() / "cmdline");
+    const std::string command = read_file((entry.path() / "cmdline").string());
     if (command.find(mountpoint + '\0') == std::string::npos) continue;
     // "pid (name) state ppid ...": the name ends with the last parenthesis.
-    std::string stat = slurp(entry.path() / "stat");
+    std::string stat = read_file((entry.path() / "stat").string());
     std::istringstream fields(stat.substr(std::min(stat.size(), stat.rfind(')') + 1)));
     std::string state, ppid;
     fields >> state >> ppid;
@@ -73,12 +65,11 @@ bool wait_until(const std::function<bool()>& condition, std::chrono::millisecond
 Mounted::Mounted(MountSpec spec) : spec_(std::move(spec)) {
   // The daemon's parent exits: it becomes our child, and its exit code is ours to see.
   ::prctl(PR_SET_CHILD_SUBREAPER, 1);
-  std::string pattern = (fs::temp_directory_path() / "imgcachefs-test-XXXXXX").string();
-  if (!::mkdtemp(pattern.data())) throw_errno("mkdtemp");
-  base_ = pattern;
-  mountpoint_ = base_ + "/mnt";
-  log_file_ = base_ + "/log";
-  cache_dir_ = spec_.cache_dir.empty() ? base_ + "/cache" : spec_.cache_dir;
+  // The daemon knows its mount point by its real name.
+  const std::string base = fs::canonical(base_.path());
+  mountpoint_ = base + "/mnt";
+  log_file_ = base + "/log";
+  cache_dir_ = spec_.cache_dir.empty() ? base + "/cache" : spec_.cache_dir;
   fs::create_directory(mountpoint_);
   try {
     start();
@@ -110,7 +101,7 @@ CommandResult Mounted::try_start() {
 }
 
 std::string Mounted::log() const {
-  return slurp(log_file_);
+  return read_file(log_file_);
 }
 
 std::string Mounted::read(const std::string& id, uint64_t offset, size_t length) const {
@@ -151,11 +142,11 @@ std::optional<std::string> Mounted::xattr(const std::string& id, const std::stri
 }
 
 nlohmann::json Mounted::status() const {
-  return nlohmann::json::parse(slurp(path(".imgcachefs/status")));
+  return nlohmann::json::parse(read_file(path(".imgcachefs/status")));
 }
 
 std::string Mounted::metrics() const {
-  return slurp(path(".imgcachefs/metrics"));
+  return read_file(path(".imgcachefs/metrics"));
 }
 
 bool Mounted::wait_state(const std::string& id, const std::string& state,
@@ -195,8 +186,6 @@ void Mounted::clean_up() {
   for (int i = 0; i < 4 && ::umount2(mountpoint_.c_str(), MNT_DETACH) == 0; ++i) {
   }
   if (::geteuid() != 0) run({"fusermount3", "-u", "-z", "-q", mountpoint_});
-  std::error_code ignored;
-  fs::remove_all(base_, ignored);
 }
 
 }  // namespace imgcachefs::test

@@ -22,6 +22,7 @@
 #include <vector>
 
 #include "support/process.h"
+#include "support/temp_dir.h"
 
 namespace imgcachefs::test {
 
@@ -80,7 +81,7 @@ class Mounted {
   void clean_up();
 
   MountSpec spec_;
-  std::string base_;  // a temporary directory of ours: mount point, log, cache
+  TempDir base_;  // mount point, log, cache
   std::string mountpoint_, cache_dir_, log_file_;
   pid_t pid_ = -1;
 };

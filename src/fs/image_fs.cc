@@ -159,8 +159,8 @@ void ImageFs::getattr(fuse_req_t request, uint64_t node) {
   fuse_reply_attr(request, &st, kBriefly);
 }
 
-void ImageFs::reply_open(fuse_req_t request, fuse_file_info reply, OpenFile file) {
-  reply.fh = files_.add(std::move(file));
+void ImageFs::reply_open(fuse_req_t request, fuse_file_info reply, OpenFile::What what) {
+  reply.fh = files_.add(std::move(what));
   if (fuse_reply_open(request, &reply) < 0) files_.remove(reply.fh);
 }
 
@@ -200,39 +200,44 @@ void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file
 
 void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file) {
   OpenFile& open = OpenFiles::get(file.fh);
-  if (auto* page = std::get_if<OpenPage>(&open)) {
-    const ByteRange range = clip(
-        {static_cast<uint64_t>(offset), static_cast<uint64_t>(offset) + size}, page->text.size());
+  const ByteRange wanted{static_cast<uint64_t>(offset), static_cast<uint64_t>(offset) + size};
+  if (auto* page = std::get_if<OpenPage>(&open.what)) {
+    const auto keep = open.shared_from_this();
+    const ByteRange range = clip(wanted, page->text.size());
     fuse_reply_buf(request, page->text.data() + range.begin, range.size());
     return;
   }
-  auto& opened = std::get<OpenImage>(open);
-  const ByteRange range =
-      clip({static_cast<uint64_t>(offset), static_cast<uint64_t>(offset) + size}, opened.size);
+  auto& opened = std::get<OpenImage>(open.what);
+  const ByteRange range = clip(wanted, opened.size);
   if (const int fd = opened.handle->complete_fd(); fd >= 0) {
     hit_bytes_.fetch_add(range.size(), std::memory_order_relaxed);
+    OpenFiles::before_reply(file.fh);
     return reply_bytes(request, {fd, range.begin, range.size(), nullptr}, FUSE_BUF_SPLICE_MOVE);
   }
 
+  // From here on the reader may leave, be answered and close the file, and all that while this
+  // thread still calls the handle. (What the answer points to is used only while the request is
+  // ours, and the kernel then holds the file open.)
+  const auto keep = open.shared_from_this();
   auto parked = Parked::park(request);
   if (!parked) return;
-  // The handle may be closed before the answer comes, when the reader leaves: what is used of the
-  // answer is used only while the request is ours, and the kernel then holds the file open.
-  opened.handle->read(range, [this, parked, image = opened.image](Result<ImageBytes> bytes) {
-    fuse_req_t waiting = parked->claim();
-    if (!waiting) return;
-    if (bytes) miss_bytes_.fetch_add(bytes->length, std::memory_order_relaxed);
-    // Not moved: pages of a file that is being filled are under write-back, and to take them over
-    // would wait for the disk.
-    if (bytes)
-      reply_bytes(waiting, *bytes, static_cast<fuse_buf_copy_flags>(0));
-    else
-      reply_error(waiting, "read", image->id().str(), bytes.error());
-  });
+  opened.handle->read(range,
+                      [this, parked, image = opened.image, fh = file.fh](Result<ImageBytes> bytes) {
+                        fuse_req_t waiting = parked->claim();
+                        if (!waiting) return;
+                        OpenFiles::before_reply(fh);
+                        if (bytes) miss_bytes_.fetch_add(bytes->length, std::memory_order_relaxed);
+                        // Not moved: pages of a file that is being filled are under write-back, and
+                        // to take them over would wait for the disk.
+                        if (bytes)
+                          reply_bytes(waiting, *bytes, static_cast<fuse_buf_copy_flags>(0));
+                        else
+                          reply_error(waiting, "read", image->id().str(), bytes.error());
+                      });
 }
 
 void ImageFs::lseek(fuse_req_t request, off_t offset, int whence, const fuse_file_info& file) {
-  auto* opened = std::get_if<OpenImage>(&OpenFiles::get(file.fh));
+  auto* opened = std::get_if<OpenImage>(&OpenFiles::get(file.fh).what);
   if (!opened || (whence != SEEK_DATA && whence != SEEK_HOLE)) {
     fuse_reply_err(request, EINVAL);
     return;
@@ -245,8 +250,10 @@ void ImageFs::lseek(fuse_req_t request, off_t offset, int whence, const fuse_fil
   }
   // The position of the descriptor, which this moves, is used by nobody.
   if (const int fd = opened->handle->complete_fd(); fd >= 0) found = ::lseek(fd, offset, whence);
+  const int error = errno;
+  OpenFiles::before_reply(file.fh);
   if (found < 0)
-    fuse_reply_err(request, errno);
+    fuse_reply_err(request, error);
   else
     fuse_reply_lseek(request, found);
 }
@@ -271,7 +278,7 @@ void ImageFs::opendir(fuse_req_t request, uint64_t node, const fuse_file_info& f
 }
 
 void ImageFs::readdir(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file) {
-  const auto& entries = std::get<OpenDirectory>(OpenFiles::get(file.fh)).entries;
+  const auto& entries = std::get<OpenDirectory>(OpenFiles::get(file.fh).what).entries;
   std::string buffer(size, '\0');
   size_t used = 0;
   for (size_t i = static_cast<size_t>(offset); i < entries.size(); ++i) {
@@ -284,6 +291,7 @@ void ImageFs::readdir(fuse_req_t request, size_t size, off_t offset, const fuse_
     if (needed > size - used) break;
     used += needed;
   }
+  OpenFiles::before_reply(file.fh);
   fuse_reply_buf(request, buffer.data(), used);
 }
 

@@ -45,7 +45,7 @@ class ImageFs {
   void reply_image_entry(fuse_req_t request, const std::shared_ptr<Image>& image);
   void reply_own_entry(fuse_req_t request, uint64_t node);
   // Replies to an open; when the asker has left meanwhile, the file is closed again.
-  void reply_open(fuse_req_t request, fuse_file_info reply, OpenFile file);
+  void reply_open(fuse_req_t request, fuse_file_info reply, OpenFile::What what);
   void reply_error(fuse_req_t request, std::string_view operation, std::string_view image_id,
                    const Error& error);
   Xattrs xattrs_of(uint64_t node) const;

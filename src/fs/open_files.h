@@ -1,8 +1,9 @@
 // What the kernel holds open: its file handles are pointers to these.
 //
 // The kernel asks for the release of a handle after the last reply that concerned it, so a handle
-// in a request is valid without a lock. What was never released, because the connection was cut,
-// goes with the table.
+// in a request that is not replied to is valid without a lock. Whoever goes on using the open file
+// when the reply may be out (an interrupt makes one at any time) holds a reference of his own. What
+// was never released, because the connection was cut, goes with the table.
 #pragma once
 
 #include <cstdint>
@@ -14,6 +15,10 @@
 #include <vector>
 
 #include "cache/image.h"
+
+#if defined(__SANITIZE_THREAD__)
+#include <sanitizer/tsan_interface.h>
+#endif
 
 namespace imgcachefs {
 
@@ -37,29 +42,46 @@ struct OpenDirectory {
   std::vector<DirectoryEntry> entries;  // as they were when it was opened, "." and ".." included
 };
 
-using OpenFile = std::variant<OpenImage, OpenPage, OpenDirectory>;
+struct OpenFile : std::enable_shared_from_this<OpenFile> {
+  using What = std::variant<OpenImage, OpenPage, OpenDirectory>;
+  explicit OpenFile(What opened) : what(std::move(opened)) {}
+  What what;
+};
 
 class OpenFiles {
  public:
-  uint64_t add(OpenFile file) {
-    auto owned = std::make_unique<OpenFile>(std::move(file));
+  uint64_t add(OpenFile::What what) {
+    auto owned = std::make_shared<OpenFile>(std::move(what));
     const uint64_t handle = reinterpret_cast<uint64_t>(owned.get());
     std::lock_guard lock(mutex_);
     files_.emplace(handle, std::move(owned));
     return handle;
   }
 
+  // To be called before a reply that concerns an open file. The order between it and the release is
+  // the kernel's doing, which ThreadSanitizer cannot see and is told of here.
+  static void before_reply([[maybe_unused]] uint64_t handle) {
+#if defined(__SANITIZE_THREAD__)
+    __tsan_release(reinterpret_cast<void*>(handle));
+#endif
+  }
+
   void remove(uint64_t handle) {
+#if defined(__SANITIZE_THREAD__)
+    __tsan_acquire(reinterpret_cast<void*>(handle));
+#endif
     decltype(files_)::node_type closed;  // before the lock, so destroyed after it
     std::lock_guard lock(mutex_);
     closed = files_.extract(handle);
   }
 
-  static OpenFile& get(uint64_t handle) { return *reinterpret_cast<OpenFile*>(handle); }
+  static OpenFile& get(uint64_t handle) {
+    return *reinterpret_cast<OpenFile*>(handle);
+  }
 
  private:
   std::mutex mutex_;  // protects files_
-  std::unordered_map<uint64_t, std::unique_ptr<OpenFile>> files_;
+  std::unordered_map<uint64_t, std::shared_ptr<OpenFile>> files_;
 };
 
 }  // namespace imgcachefs

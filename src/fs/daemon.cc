@@ -95,6 +95,13 @@ std::string how_it_ended(pid_t pid) {
                              : fmt::format("exit code {}", WEXITSTATUS(status));
 }
 
+// What the caller left open is not ours to keep: a lock file of a script would stay locked, and an
+// open file of another mount would keep that one alive.
+void close_inherited(int keep) {
+  if (keep > 3) ::close_range(3, static_cast<unsigned>(keep) - 1, 0);
+  ::close_range(static_cast<unsigned>(keep) + 1, ~0U, 0);
+}
+
 int run_in_background(const MountOptions& options) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) < 0) return complain(kExitMountFailed, "cannot make a pipe");
@@ -103,6 +110,7 @@ int run_in_background(const MountOptions& options) {
   if (pid < 0) return complain(kExitMountFailed, "cannot start a process");
   if (pid == 0) {
     read.reset();
+    close_inherited(write.get());
     ::setsid();
     ::umask(027);
     if (::chdir("/") < 0) return kExitMountFailed;

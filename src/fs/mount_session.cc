@@ -125,7 +125,7 @@ Status MountSession::serve(const std::function<void()>& shut_down_store) {
   signalfd_siginfo info{};
   if ((events[1].revents & POLLIN) && ::read(signals.get(), &info, sizeof info) > 0)
     spdlog::info("{}: unmounting on signal {}", mountpoint_, info.ssi_signo);
-  detach_mount(mountpoint_, device_);
+  detach_mount(mountpoint_, device_, !connection_is_cut(fuse_session_fd(session_.get())));
   shut_down_store();
 
   fuse_session_exit(session_.get());

@@ -41,6 +41,13 @@ bool is_inside(const std::string& path, const std::string& directory) {
   return path == directory || path.starts_with(directory == "/" ? directory : directory + "/");
 }
 
+// statfs is asked of the daemon each time, and not kept waiting there; stat(2) of a dead mount may
+// still be answered by the kernel.
+bool is_dead(const std::string& mountpoint) {
+  struct statvfs answer;
+  return ::statvfs(mountpoint.c_str(), &answer) < 0 && errno == ENOTCONN;
+}
+
 bool unmount_lazily(const std::string& mountpoint) {
   if (::umount2(mountpoint.c_str(), MNT_DETACH | UMOUNT_NOFOLLOW) == 0) return true;
   // Without the right to do so it is fusermount3 that has it.
@@ -117,9 +124,12 @@ Status prepare_mount_point(const std::string& mountpoint, const std::string& cac
   return {};
 }
 
-void detach_mount(const std::string& mountpoint, dev_t device) {
+void detach_mount(const std::string& mountpoint, dev_t device, bool connected) {
   auto mount = mounted_at(mountpoint);
   if (!mount || mount->device != device) return;
+  // Once the kernel has let go of our mount, the number of its device may be another's: a successor
+  // of ours at the same place, who answers.
+  if (!connected && !is_dead(mountpoint)) return;
   if (!unmount_lazily(mountpoint)) spdlog::warn("{}: cannot unmount", mountpoint);
 }
 

@@ -26,7 +26,8 @@ Status prepare_mount_point(const std::string& mountpoint, const std::string& cac
                            const std::string& log_file);
 
 // Takes the mount on `mountpoint` out of sight, if it is that of `device`; who has a file of it
-// open keeps it. A mount that somebody has put over ours, or after it, stays.
-void detach_mount(const std::string& mountpoint, dev_t device);
+// open keeps it. A mount that somebody has put over ours, or after it, stays. `connected`: the
+// kernel still has a connection to our mount.
+void detach_mount(const std::string& mountpoint, dev_t device, bool connected);
 
 }  // namespace imgcachefs

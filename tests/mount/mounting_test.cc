@@ -9,6 +9,7 @@
 
 #include <filesystem>
 
+#include "base/posix.h"
 #include "support/mounted.h"
 #include "support/temp_dir.h"
 
@@ -158,6 +159,20 @@ TEST(Unmounting, LeavesAMountOfAnotherOverOursAlone) {
   ASSERT_EQ(::mount("over", mount.path().c_str(), "tmpfs", 0, nullptr), 0);
   EXPECT_EQ(mount.terminate(SIGTERM), 0);
   EXPECT_THAT(mount_line(mount.path()), HasSubstr("tmpfs"));
+}
+
+TEST(Unmounting, LazilyLeavesASuccessorAlone) {
+  // The first daemon lives on for a file that is open; the second is mounted at the same place (and
+  // does not inherit that file).
+  Mounted first({.source = kNobody, .options = {}});
+  UniqueFd open(::open(first.path(".imgcachefs/status").c_str(), O_RDONLY));
+  ASSERT_TRUE(run({"umount", "-l", first.path()}).ok());
+  TempDir cache;
+  ASSERT_TRUE(imgcachefs({kNobody, first.path(), "-o", "cache_dir=" + cache.file("cache")}).ok());
+  open.reset();
+  EXPECT_EQ(first.wait_exit(std::chrono::seconds(20)), 0);
+  EXPECT_THAT(mount_line(first.path()), HasSubstr("fuse.imgcachefs"));
+  EXPECT_TRUE(run({"umount", first.path()}).ok());
 }
 
 TEST(Help, ListsEveryOptionAndExitsWith0) {

@@ -18,6 +18,7 @@ class CachedImage final : public Image {
 
   const ImageId& id() const override { return id_; }
   uint64_t serial() const override { return serial_; }
+  bool is_cached() const override { return true; }
   ImageAttr attr() const override;
   ImageDetails details() const override;
 

@@ -214,8 +214,12 @@ void Fill::perform(Actions actions) {
   }
 }
 
-// Ends the fill: everybody who waits, and who comes yet, gets `error`.
+// Ends the fill: everybody who waits, and who comes yet, gets `error`. When they have it, the image
+// is no longer the current one and its file is where it belongs, so whoever opens it again at once
+// begins anew.
 void Fill::die(Error error, Disposal disposal) {
+  const auto observer = disposal == Disposal::kKeep ? nullptr : observer_.lock();
+  if (observer) observer->fill_dying(*this);
   Actions actions;
   uint64_t on_disk = 0;
   {
@@ -229,19 +233,22 @@ void Fill::die(Error error, Disposal disposal) {
     fail_waiters(error, actions);
     pass_wanted_.notify_all();
   }
+  if (disposal != Disposal::kKeep) {
+    {
+      std::lock_guard lock(map_mutex_);
+      map_closed_ = true;
+      map_file_.reset();
+    }
+    if (file_ && !around()) {
+      auto gone = disposal == Disposal::kQuarantine ? file_->quarantine() : file_->discard();
+      if (!gone) spdlog::warn("{}: {}", info_.id.str(), gone.error().message);
+      if (disposal == Disposal::kDiscard) context_.budget.freed(on_disk);
+    }
+    if (observer) observer->fill_died(*this, error);
+  }
   perform(std::move(actions));
-  if (disposal == Disposal::kKeep) return;
-  {
-    std::lock_guard lock(map_mutex_);
-    map_closed_ = true;
-    map_file_.reset();
-  }
-  if (file_ && !around()) {
-    auto gone = disposal == Disposal::kQuarantine ? file_->quarantine() : file_->discard();
-    if (!gone) spdlog::warn("{}: {}", info_.id.str(), gone.error().message);
-    if (disposal == Disposal::kDiscard) context_.budget.freed(on_disk);
-  }
-  if (auto observer = observer_.lock()) observer->fill_died(*this, error);
+  // After the answers: the kernel holds the pages that are being read.
+  if (observer) observer->forget_bytes();
 }
 
 void Fill::shut_down() {

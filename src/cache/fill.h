@@ -65,8 +65,12 @@ class Fill;
 class FillObserver {
  public:
   virtual void fill_committed(const Fill& fill) = 0;
-  // kStale, kCorrupt: nobody may use these bytes any more. Not told at shutdown.
+  // kStale, kCorrupt: nobody may use these bytes any more. Not told at shutdown. First that it will
+  // be so, before any reader gets an error; then that the file is out of the way; and when all
+  // readers have their answer, that what they were given before is to be dropped.
+  virtual void fill_dying(const Fill& fill) = 0;
   virtual void fill_died(const Fill& fill, const Error& error) = 0;
+  virtual void forget_bytes() = 0;
 
  protected:
   ~FillObserver() = default;

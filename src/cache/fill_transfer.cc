@@ -269,7 +269,7 @@ void Fill::submit_transfer(ChunkRange chunks, Priority priority, Actions& action
   ++(priority == Priority::kBackground ? background_running_ : demand_running_);
   auto claim = std::make_shared<ChunkMap::Claim>(shared_from_this(), chunks);
   actions.then.push_back([this, self = shared_from_this(), claim, priority] {
-    context_.transfers.submit(priority, [this, self, claim, priority](std::stop_token stop) {
+    context_.transfers.submit(priority, this, [this, self, claim, priority](std::stop_token stop) {
       transfer(std::move(*claim), priority, std::move(stop));
     });
   });
@@ -380,7 +380,7 @@ void Fill::start_pass(Actions& actions) {
   const Priority priority =
       waiting_.empty() && background_ ? Priority::kBackground : Priority::kDemand;
   actions.then.push_back([this, self = shared_from_this(), priority] {
-    context_.transfers.submit(priority,
+    context_.transfers.submit(priority, this,
                               [this, self](std::stop_token stop) { pass(std::move(stop)); });
   });
 }

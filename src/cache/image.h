@@ -55,6 +55,7 @@ class Image {
   virtual ~Image() = default;
   virtual const ImageId& id() const = 0;
   virtual uint64_t serial() const = 0;
+  virtual bool is_cached() const = 0;        // whole and verified on disk
   virtual ImageAttr attr() const = 0;        // never waits
   virtual ImageDetails details() const = 0;  // never waits for upstream
 };

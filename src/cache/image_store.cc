@@ -166,6 +166,8 @@ void ImageStore::open_image(const std::shared_ptr<Image>& image, OpenDone done) 
     return revalidate_and_open(cached, std::move(done));
   }
   auto remote = std::static_pointer_cast<RemoteImage>(image);
+  if (remote->dead())
+    return done(fail(ErrorKind::kStale, fmt::format("{}: it was given up", image->id().str())));
   if (table_.believed(image->id())) return open_remote(remote, std::move(done));
   inquiries_.ask(image->id(), Patience::kFull,
                  [this, remote, done = std::move(done)](const Result<ImageInfo>& said) mutable {
@@ -259,6 +261,9 @@ void ImageStore::image_died(const RemoteImage& image, const Error& error) {
   table_.remove(image, error.message);
   ++counters_.fills_failed;
   if (error.kind == ErrorKind::kCorrupt) ++counters_.verify_failures;
+}
+
+void ImageStore::forget_bytes(const RemoteImage& image) {
   if (forget_bytes_) forget_bytes_(image);
 }
 

@@ -193,7 +193,6 @@ void RemoteImage::fill_committed(const Fill& fill) {
 }
 
 void RemoteImage::fill_died(const Fill&, const Error& error) {
-  dead_ = true;
   {
     std::lock_guard lock(mutex_);
     last_error_ = error.message;

@@ -24,6 +24,7 @@ class RemoteImageOwner {
   virtual void image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
                                bool verified) = 0;
   virtual void image_died(const RemoteImage& image, const Error& error) = 0;
+  virtual void forget_bytes(const RemoteImage& image) = 0;
   virtual void handle_closed() = 0;
 
  protected:
@@ -39,6 +40,7 @@ class RemoteImage final : public Image,
 
   const ImageId& id() const override { return info_.id; }
   uint64_t serial() const override { return serial_; }
+  bool is_cached() const override { return committed_; }
   ImageAttr attr() const override;
   ImageDetails details() const override;
 
@@ -65,7 +67,9 @@ class RemoteImage final : public Image,
   void release();
   void drop_finished_fill();
   void fill_committed(const Fill& fill) override;
+  void fill_dying(const Fill&) override { dead_ = true; }
   void fill_died(const Fill& fill, const Error& error) override;
+  void forget_bytes() override { owner_.forget_bytes(*this); }
 
   FillContext& context_;
   RemoteImageOwner& owner_;

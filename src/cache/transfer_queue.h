@@ -4,16 +4,21 @@
 // A reader is waiting for a demand transfer; nobody in particular for a background one. Demand jobs
 // are taken first, and while there are at least two threads one of them never takes a background
 // job, so a reader's request goes out at once however much is being filled. Background jobs are
-// short (fill.h), so with a single thread a demand job waits for one of them at most.
+// short (fill.h), so with a single thread a demand job waits for one of them at most. No image has
+// more than three quarters of the threads, so that one on which upstream is silent does not take
+// them all.
 #pragma once
 
 #include <array>
 #include <condition_variable>
+#include <cstddef>
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <stop_token>
 #include <thread>
+#include <unordered_map>
 #include <vector>
 
 namespace imgcachefs {
@@ -29,7 +34,8 @@ class TransferQueue {
   TransferQueue(const TransferQueue&) = delete;
   TransferQueue& operator=(const TransferQueue&) = delete;
 
-  void submit(Priority priority, Job job);  // thread-safe
+  // Thread-safe. `image`: any address that stands for the image the job is for.
+  void submit(Priority priority, const void* image, Job job);
   // Asks the running jobs to end, and runs those that still come with a stop already requested:
   // each job runs once, so that whoever waits for it is answered.
   void stop();
@@ -37,14 +43,21 @@ class TransferQueue {
   void close();
 
  private:
+  struct Entry {
+    const void* image;
+    Job job;
+  };
   void run();
-  bool has_work() const;
+  // Takes out the next job that may run now, demand before background; with mutex_ held.
+  std::optional<Entry> take(bool& background);
 
   std::mutex mutex_;  // protects what follows but the threads; held for pushes and pops only
   std::condition_variable wake_;
-  std::array<std::deque<Job>, 2> jobs_;  // by Priority
+  std::array<std::deque<Entry>, 2> jobs_;              // by Priority
+  std::unordered_map<const void*, unsigned> running_;  // by image
   unsigned background_running_ = 0;
   bool closing_ = false;
+  const unsigned image_most_;
   const unsigned background_most_;
   std::stop_source stop_;
   std::vector<std::thread> threads_;

@@ -128,7 +128,9 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
           apply({&from_config, &*from_environment, &dash_o, &split_up->long_options}, options);
       !applied)
     return fail(applied.error());
-  options.source = options.store.source = split_up->source;
+  options.source = split_up->source;
+  // With or without its last slash it is the same directory, and its cache the same cache.
+  options.store.source = options.source + (options.source.ends_with('/') ? "" : "/");
   options.foreground = split_up->foreground || split_up->debug;
   options.log.background = !options.foreground;
   if (split_up->debug) options.log.level = "debug";

@@ -95,8 +95,7 @@ void ImageFs::reply_image_entry(fuse_req_t request, const std::shared_ptr<Image>
   fuse_entry_param entry{};
   entry.attr = image_attributes(*image, ownership_);
   entry.ino = nodes_.add(image);
-  entry.entry_timeout = entry.attr_timeout =
-      image->details().state == ImageState::kCached ? kBriefly : kIncompleteFor;
+  entry.entry_timeout = entry.attr_timeout = image->is_cached() ? kBriefly : kIncompleteFor;
   // The kernel counts the look-up only if the reply arrives.
   if (fuse_reply_entry(request, &entry) < 0) nodes_.forget(entry.ino, 1);
 }

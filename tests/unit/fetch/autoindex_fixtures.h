@@ -1,10 +1,11 @@
-// Listings as the servers really sent them (Apache 2.4 with IndexOptions as named, nginx 1.22), all of
-// one directory.
+// Listings as the servers really sent them (Apache 2.4 with IndexOptions as named, nginx 1.22), all
+// of one directory.
 #pragma once
 
 namespace imgcachefs::test {
 
-inline constexpr char kApachePlain[] = R"LISTING(<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">
+inline constexpr char kApachePlain[] =
+    R"LISTING(<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">
 <html>
  <head>
   <title>Index of /plain</title>
@@ -27,7 +28,8 @@ inline constexpr char kApachePlain[] = R"LISTING(<!DOCTYPE HTML PUBLIC "-//W3C//
 </body></html>
 )LISTING";
 
-inline constexpr char kApacheFancy[] = R"LISTING(<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">
+inline constexpr char kApacheFancy[] =
+    R"LISTING(<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">
 <html>
  <head>
   <title>Index of /fancy</title>
@@ -50,7 +52,8 @@ inline constexpr char kApacheFancy[] = R"LISTING(<!DOCTYPE HTML PUBLIC "-//W3C//
 </body></html>
 )LISTING";
 
-inline constexpr char kApacheTable[] = R"LISTING(<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">
+inline constexpr char kApacheTable[] =
+    R"LISTING(<!DOCTYPE HTML PUBLIC "-//W3C//DTD HTML 4.01//EN" "http://www.w3.org/TR/html4/strict.dtd">
 <html>
  <head>
   <title>Index of /table</title>

@@ -62,7 +62,10 @@ Status serve(const MountOptions& options, StartSignal& start) {
   if (!session) return fail(session.error());
   (*store)->on_forget_bytes(
       [&](const Image& image) { (*session)->drop_pages(node::of_serial(image.serial())); });
-  auto served = (*session)->serve([&] { (*store)->shutdown(); });
+  auto served = (*session)->serve([&] {
+    (*store)->shutdown();
+    fs.stop();
+  });
   spdlog::info("{}: unmounted", options.mountpoint);
   return served;
 }

@@ -131,8 +131,7 @@ void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
     fuse_reply_err(request, ENOENT);
     return;
   }
-  auto parked = Parked::park(request);
-  if (!parked) return;
+  auto parked = Parked::park(request, departures_);
   store_.lookup(*id, [this, parked, id = *id](Result<std::shared_ptr<Image>> image) {
     fuse_req_t waiting = parked->claim();
     if (!waiting) return;
@@ -184,8 +183,7 @@ void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file
     fuse_reply_err(request, ESTALE);
     return;
   }
-  auto parked = Parked::park(request);
-  if (!parked) return;
+  auto parked = Parked::park(request, departures_);
   store_.open_image(
       image, [this, parked, image, file](Result<std::unique_ptr<ImageHandle>> handle) {
         fuse_req_t waiting = parked->claim();
@@ -218,8 +216,7 @@ void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_fil
   // thread still calls the handle. (What the answer points to is used only while the request is
   // ours, and the kernel then holds the file open.)
   const auto keep = open.shared_from_this();
-  auto parked = Parked::park(request);
-  if (!parked) return;
+  auto parked = Parked::park(request, departures_);
   opened.handle->read(range,
                       [this, parked, image = opened.image, fh = file.fh](Result<ImageBytes> bytes) {
                         fuse_req_t waiting = parked->claim();
@@ -264,8 +261,7 @@ void ImageFs::release(fuse_req_t request, const fuse_file_info& file) {
 
 void ImageFs::opendir(fuse_req_t request, uint64_t node, const fuse_file_info& file) {
   if (node == node::kControl) return reply_open(request, file, control_directory());
-  auto parked = Parked::park(request);
-  if (!parked) return;
+  auto parked = Parked::park(request, departures_);
   store_.list([this, parked, file](Result<std::vector<ImageId>> ids) {
     fuse_req_t waiting = parked->claim();
     if (!waiting) return;

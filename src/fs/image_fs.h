@@ -11,6 +11,7 @@
 
 #include "cache/image_store.h"
 #include "fs/attributes.h"
+#include "fs/departures.h"
 #include "fs/error_log.h"
 #include "fs/fuse.h"
 #include "fs/mount_facts.h"
@@ -26,6 +27,9 @@ class ImageFs {
 
   // Called once the kernel has said hello: from then on requests are answered.
   void on_ready(std::function<void()> hook) { ready_ = std::move(hook); }
+
+  // No reply is made of its own accord after this: for the end, when the store is shut down.
+  void stop() { departures_.stop(); }
 
   void init(fuse_conn_info& connection);
   void lookup(fuse_req_t request, uint64_t parent, const char* name);
@@ -63,6 +67,7 @@ class ImageFs {
   std::atomic<uint64_t> hit_bytes_{0}, miss_bytes_{0};  // see RequestFigures
   NodeTable nodes_;
   OpenFiles files_;
+  Departures departures_;
 };
 
 }  // namespace imgcachefs

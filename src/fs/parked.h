@@ -1,44 +1,51 @@
 // Parked: a request that waits for its answer without a thread, and whose asker may leave first.
 //
-// Exactly one of two replies is made: claim() gives the request to who has the answer, or an
-// interrupt (the asker got a signal) replies EINTR at once and claim() gives nothing. What libfuse
+// Exactly one of two replies is made: claim() gives the request to who has the answer, or leave()
+// replies EINTR for an asker who leaves (departures.h) and claim() gives nothing. What libfuse
 // asks of us, and where it is met:
 //   - A request is gone with its reply. So who replies is decided first, by one exchange on
-//     `state_`, and who lost never touches the request again.
-//   - An interrupt may be delivered while the answer is being claimed. claim() therefore takes the
-//     callback away before it returns: that waits, on the request's own lock, for a callback that
-//     is running (it finds that it lost), so the object may go away afterwards.
-//   - Inside fuse_req_interrupt_func() an interrupt that came earlier calls back at once, and a
-//     reply from there would free the request under libfuse's feet. So while we register, the
-//     callback only leaves a note, and park() replies when libfuse is out of the request.
+//     `decided_`, and who lost never touches the request again.
+//   - An interrupt may be delivered while the reply is being made. Who replies therefore takes the
+//     callback away before: that waits, on the request's own lock, for a callback that is running,
+//     so the object outlives it.
+//   - The callback runs under that lock, and inside fuse_req_interrupt_func() when an interrupt
+//     came earlier: it only has the request watched, and never replies.
 // No lock of ours is held across any of it.
 #pragma once
+
+#include <sys/types.h>
 
 #include <atomic>
 #include <memory>
 
+#include "fs/departures.h"
 #include "fs/fuse.h"
 
 namespace imgcachefs {
 
-class Parked {
+class Parked : public std::enable_shared_from_this<Parked> {
  public:
-  // nullptr: the asker has left already and was answered; there is nothing to be done for it.
-  static std::shared_ptr<Parked> park(fuse_req_t request);
+  // `departures` outlives the request.
+  static std::shared_ptr<Parked> park(fuse_req_t request, Departures& departures);
 
-  explicit Parked(fuse_req_t request) : request_(request) {}
+  Parked(fuse_req_t request, Departures& departures);
   Parked(const Parked&) = delete;
   Parked& operator=(const Parked&) = delete;
 
   // The request, which the caller must now reply to; nullptr when the asker has left. Once.
   fuse_req_t claim();
 
+  void leave();  // replies EINTR, unless the request was claimed
+  bool waits() const { return !decided_; }
+  pid_t asker() const { return asker_; }  // a thread's ID
+
  private:
-  enum class State { kRegistering, kLeftEarly, kWaiting, kDecided };
   static void interrupted(fuse_req_t request, void* parked);
 
   const fuse_req_t request_;
-  std::atomic<State> state_{State::kRegistering};
+  const pid_t asker_;
+  Departures& departures_;
+  std::atomic<bool> decided_{false};
 };
 
 }  // namespace imgcachefs

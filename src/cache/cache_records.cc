@@ -98,6 +98,19 @@ void CacheRecords::put(const IndexRecord& record) {
   records_.insert_or_assign(record.id, record);
 }
 
+void CacheRecords::set_validator(const ImageId& id, const Validator& validator) {
+  std::optional<IndexRecord> record;
+  {
+    std::lock_guard lock(mutex_);
+    auto at = records_.find(id);
+    if (at == records_.end()) return;
+    at->second.validator = validator;
+    record = at->second;  // without the hits that are still to be written: they are added to it
+  }
+  if (auto written = index_.put(*record); !written)
+    spdlog::warn("{}: not written to the index: {}", id.str(), written.error().message);
+}
+
 void CacheRecords::remove(const ImageId& id) {
   if (auto removed = index_.remove(id); !removed)
     spdlog::warn("{}: not removed from the index: {}", id.str(), removed.error().message);

@@ -34,7 +34,7 @@ uint64_t entries_offset(const Validator& validator) {
   return (kFixed + validator.etag.size() + validator.last_modified.size() + 7) & ~uint64_t{7};
 }
 
-std::string encode(const ChunkMapHeader& header) {
+std::string encode(const ChunkMapHeader& header, const std::string& name) {
   FixedHeader fixed{};
   std::memcpy(fixed.magic, kMagic, sizeof kMagic);
   fixed.chunk_size = htole32(header.chunk_size);
@@ -45,7 +45,7 @@ std::string encode(const ChunkMapHeader& header) {
       htole32(static_cast<uint32_t>(header.validator.last_modified.size()));
   const std::string text = header.validator.etag + header.validator.last_modified;
   std::string summed(reinterpret_cast<const char*>(&fixed), offsetof(FixedHeader, checksum));
-  summed += text;
+  summed += text + name;
   fixed.checksum = htole64(chunk_checksum(summed.data(), summed.size()));
   std::string out(reinterpret_cast<const char*>(&fixed), sizeof fixed);
   out += text;
@@ -59,7 +59,7 @@ Result<ChunkMapFile> ChunkMapFile::create(int dir, const std::string& name,
                                           const ChunkMapHeader& header) {
   auto fd = posix::open_at(dir, name, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW, 0600);
   if (!fd) return fail(fd.error());
-  const std::string bytes = encode(header);
+  const std::string bytes = encode(header, name);
   if (auto ok = posix::write_at(fd->get(), std::as_bytes(std::span(bytes)), 0); !ok)
     return fail(ok.error());
   if (auto ok = posix::truncate(fd->get(), bytes.size() + 8 * chunks_of(header)); !ok)
@@ -92,7 +92,7 @@ Result<ChunkMapFile::Loaded> ChunkMapFile::load(int dir, const std::string& name
   ChunkMapHeader header{le32toh(fixed.chunk_size), le64toh(fixed.image_size),
                         Validator{text.substr(0, etag), text.substr(etag)}};
   const uint64_t at = entries_offset(header.validator);
-  if (header.image_size > kLargestImage || encode(header).compare(0, kFixed, bytes) != 0 ||
+  if (header.image_size > kLargestImage || encode(header, name).compare(0, kFixed, bytes) != 0 ||
       static_cast<uint64_t>(st->st_size) != at + 8 * chunks_of(header))
     return harmed();
   std::vector<uint64_t> entries(chunks_of(header));

@@ -7,7 +7,10 @@
 //         16      8  size of the image in bytes
 //         24      4  length E of the ETag
 //         28      4  length M of the Last-Modified
-//         32      8  XXH3-64 of bytes 0..31 followed by the ETag and the Last-Modified
+//         32      8  XXH3-64 of bytes 0..31, the ETag, the Last-Modified and the image's ID:
+//         servers
+//                    give images of one size and one time the same ETag, and a map that was moved
+//                    to another image's name is a map of nothing
 //         40    E+M  the ETag, the Last-Modified, as upstream sent them
 //          D    8*n  per chunk: XXH3-64 of its bytes, or 0 when it is absent; D = 40+E+M rounded up
 //          to 8

@@ -199,7 +199,16 @@ void ImageStore::open_cached(const std::shared_ptr<CachedImage>& cached, const O
 bool ImageStore::agrees(const ImageInfo& said, const CachedImage& cached) {
   if (said.size != cached.attr().size) return false;
   const auto record = records_->find(cached.id());
-  return !record || record->validator.same_version(said.validator);
+  if (!record) return true;
+  if (record->validator != Validator{} || said.validator == Validator{})
+    return record->validator.same_version(said.validator);
+  // Glance put it there, or a crash came between the rename and the row: nothing says which version
+  // it is. One that upstream has had since before it was cached is the one it was cached from, and
+  // from now on a change can be told.
+  if (!said.validator.last_modified.empty() && said.mtime && *said.mtime > record->last_modified)
+    return false;
+  records_->set_validator(cached.id(), said.validator);
+  return true;
 }
 
 void ImageStore::revalidate_and_open(const std::shared_ptr<CachedImage>& cached, OpenDone done) {

@@ -52,10 +52,13 @@ std::shared_ptr<Fill> Fill::open(FillContext& context, const ImageInfo& info,
       map_file = std::move(saved->file);
       spdlog::info("{}: taking up its fill: {} of {} chunks are here", name, recorded.size(),
                    (info.size + header.chunk_size - 1) / header.chunk_size);
-    } else {
-      const uint64_t before = (*file)->bytes_on_disk();
-      if (auto ok = posix::truncate((*file)->fd(), 0); !ok) return ok;
+    } else if (const uint64_t before = (*file)->bytes_on_disk(); before > 0) {
+      // Not emptied but replaced: a version that is being given up at this moment may have bytes of
+      // it on their way to a reader.
+      if (auto gone = (*file)->discard(); !gone) return gone;
       context.budget.freed(before);
+      file = ImageFile::open_incomplete(context.layout, info.id);
+      if (!file) return fail(file.error());
     }
     return posix::truncate((*file)->fd(), info.size);
   }();
@@ -242,7 +245,8 @@ void Fill::die(Error error, Disposal disposal) {
     if (file_ && !around()) {
       auto gone = disposal == Disposal::kQuarantine ? file_->quarantine() : file_->discard();
       if (!gone) spdlog::warn("{}: {}", info_.id.str(), gone.error().message);
-      if (disposal == Disposal::kDiscard) context_.budget.freed(on_disk);
+      // When somebody else removed it, they have seen to the account.
+      if (gone && disposal == Disposal::kDiscard) context_.budget.freed(on_disk);
     }
     if (observer) observer->fill_died(*this, error);
   }

@@ -5,6 +5,8 @@
 #include <chrono>
 #include <thread>
 
+#include "base/log.h"
+
 namespace imgcachefs {
 
 Result<std::shared_ptr<ImageFile>> ImageFile::open_incomplete(const CacheLayout& layout,
@@ -41,10 +43,11 @@ Status ImageFile::still_ours() const {
   return {};
 }
 
-Status ImageFile::remove_map() {
+// A map that stays is a map of nothing: what it speaks of is not where it says.
+void ImageFile::remove_map() {
   auto removed = posix::unlink_at(layout_.dir(Place::kMaps), id_.str());
-  if (!removed && removed.error().kind != ErrorKind::kNotFound) return removed;
-  return {};
+  if (!removed && removed.error().kind != ErrorKind::kNotFound)
+    spdlog::warn("maps/{}: {}", id_.str(), removed.error().message);
 }
 
 Status ImageFile::commit() {
@@ -57,7 +60,8 @@ Status ImageFile::commit() {
   if (auto ok = posix::rename_at(incomplete, id_.str(), cached, id_.str()); !ok) return ok;
   if (auto ok = posix::sync_all(cached); !ok) return ok;
   if (auto ok = posix::sync_all(incomplete); !ok) return ok;
-  return remove_map();
+  remove_map();
+  return {};
 }
 
 Status ImageFile::quarantine() {
@@ -66,13 +70,14 @@ Status ImageFile::quarantine() {
                                  layout_.dir(Place::kInvalid), id_.str());
       !ok)
     return ok;
-  return remove_map();
+  remove_map();
+  return {};
 }
 
 Status ImageFile::discard() {
-  // The map first: a map without its file is nothing, a file without its map is fetched anew.
-  if (auto ok = remove_map(); !ok) return ok;
   if (auto ours = still_ours(); !ours) return ours;
+  // The map first: a map without its file is nothing, a file without its map is fetched anew.
+  remove_map();
   return posix::unlink_at(layout_.dir(Place::kIncomplete), id_.str());
 }
 

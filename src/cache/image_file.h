@@ -25,13 +25,13 @@ class ImageFile {
   // somebody removed or replaced incomplete/<id> meanwhile, and nothing was done.
   Status commit();
   Status quarantine();  // to invalid/<id>, over what is there; the map goes
-  Status discard();     // file and map go
+  Status discard();     // file and map go; kStale as commit()
 
  private:
   ImageFile(const CacheLayout& layout, const ImageId& id, UniqueFd fd)
       : layout_(layout), id_(id), fd_(std::move(fd)) {}
   Status still_ours() const;
-  Status remove_map();
+  void remove_map();
 
   const CacheLayout& layout_;
   const ImageId id_;

@@ -201,6 +201,8 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void move_frontier(Actions& actions);
   void hash_some();
   void conclude();
+  void judge(const Digest& actual, Result<std::optional<Digest>> fresh);
+  void found_right();
   void commit();
   void settled(Actions& actions);
 

@@ -186,30 +186,41 @@ void Fill::hash_some() {
 // The whole image was hashed.
 void Fill::conclude() {
   const Digest actual = hasher_->finish();
-  if (actual != *expected_) {
-    // A list of checksums may have been older than the image: it is asked for anew before we judge.
-    auto fresh = context_.upstream.digest(info_, true, context_.stop);
-    const bool again = !fresh || (*fresh && (*fresh)->algo != expected_->algo);
-    if (again) {
-      Actions actions;
-      {
-        std::lock_guard lock(mutex_);
-        digest_state_ = DigestState::kUnknown;
-        hashing_ = false;
-      }
-      return digest_learnt(std::move(fresh));
+  if (actual == *expected_) return found_right();
+  // A list of checksums may have been older than the image: it is asked for anew before we judge.
+  // Not here: other images wait for this thread, and upstream may be silent.
+  context_.askers.submit([this, self = shared_from_this(), actual] {
+    judge(actual, context_.upstream.digest(info_, true, context_.stop));
+  });
+}
+
+// The bytes have another digest than was expected; `fresh` is what upstream publishes now.
+void Fill::judge(const Digest& actual, Result<std::optional<Digest>> fresh) {
+  const bool again = !fresh || (*fresh && (*fresh)->algo != expected_->algo);
+  if (again) {
+    {
+      std::lock_guard lock(mutex_);
+      digest_state_ = DigestState::kUnknown;
+      hashing_ = false;
     }
-    if (!*fresh || **fresh != actual) {
-      const Digest& wanted = *fresh ? **fresh : *expected_;
-      Error corrupt{ErrorKind::kCorrupt,
-                    fmt::format("{}: wrong checksum: {} is published, the bytes have {}",
-                                info_.id.str(), wanted.tagged(), actual.tagged())};
-      spdlog::error("{}{}", corrupt.message, around() ? "" : "; moved to invalid/");
-      return die(std::move(corrupt), Disposal::kQuarantine);
-    }
+    return digest_learnt(std::move(fresh));
+  }
+  if (!*fresh || **fresh != actual) {
+    const Digest& wanted = *fresh ? **fresh : *expected_;
+    Error corrupt{ErrorKind::kCorrupt,
+                  fmt::format("{}: wrong checksum: {} is published, the bytes have {}",
+                              info_.id.str(), wanted.tagged(), actual.tagged())};
+    spdlog::error("{}{}", corrupt.message, around() ? "" : "; moved to invalid/");
+    return die(std::move(corrupt), Disposal::kQuarantine);
+  }
+  {
     std::lock_guard lock(mutex_);
     expected_ = **fresh;
   }
+  found_right();
+}
+
+void Fill::found_right() {
   {
     std::lock_guard lock(mutex_);
     verified_ = true;

@@ -12,6 +12,7 @@ namespace {
 using std::chrono::steady_clock;
 
 constexpr unsigned kAskers = 16;
+constexpr unsigned kOpeners = 8;
 constexpr unsigned kWorkers = 2;
 constexpr std::chrono::milliseconds kKeeperInterval{500};
 constexpr std::chrono::milliseconds kFlushInterval{2000};
@@ -40,10 +41,11 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       table_(config.revalidate, config.negative_ttl),
       workers_("worker", kWorkers),
       askers_("asker", kAskers),
+      openers_("opener", kOpeners),
       transfers_(config.connections),
       context_{config_,  layout_, upstream,  budget_,          transfers_,
                workers_, askers_, throttle_, stop_.get_token()},
-      inquiries_(upstream, askers_, stop_.get_token()),
+      inquiries_(upstream, askers_, openers_, stop_.get_token()),
       catalogue_(config_, layout_, upstream) {}
 
 ImageStore::~ImageStore() {
@@ -182,7 +184,7 @@ void ImageStore::open_image(const std::shared_ptr<Image>& image, OpenDone done) 
 
 void ImageStore::open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDone done) {
   ++counters_.misses;
-  askers_.submit([remote, done = std::move(done)]() mutable { remote->open(std::move(done)); });
+  openers_.submit([remote, done = std::move(done)]() mutable { remote->open(std::move(done)); });
 }
 
 void ImageStore::open_cached(const std::shared_ptr<CachedImage>& cached, const OpenDone& done) {
@@ -250,7 +252,7 @@ void ImageStore::drop_cached(const CachedImage& cached, const std::string& why) 
 
 void ImageStore::list(ListDone done) {
   if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
-  askers_.submit([this, done = std::move(done)] { done(catalogue_.names(stop_.get_token())); });
+  openers_.submit([this, done = std::move(done)] { done(catalogue_.names(stop_.get_token())); });
 }
 
 void ImageStore::image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
@@ -384,6 +386,7 @@ void ImageStore::shutdown() {
   if (keeper_) keeper_->stop();
   transfers_.close();
   askers_.close();
+  openers_.close();
   workers_.close();
   // Those that were being opened meanwhile, and the last word of all of them to the disk.
   for (const auto& image : table_.remotes()) {

@@ -7,7 +7,9 @@
 //
 // Threads
 //     transfer  (`connections`)  bring bytes                      transfer_queue.h
-//     asker     (16)             ask upstream, open files to be filled
+//     asker     (16)             ask upstream, with all its patience
+//     opener    (8)              what must go on when upstream is silent: open files to be filled,
+//                                list, and ask upstream what has to be known within seconds
 //     worker    (2)              hash, commit, look at chunks of an earlier run
 //     keeper    (1)              saves chunk maps twice a second, lets go of idle fills
 //     janitor   (1)              hits every two seconds; prune and clean every janitor_interval
@@ -127,6 +129,7 @@ class ImageStore final : private RemoteImageOwner {
   // The threads; last, so that what they use outlives them.
   WorkerPool workers_;
   WorkerPool askers_;
+  WorkerPool openers_;
   TransferQueue transfers_;
   FillContext context_;
   Inquiries inquiries_;

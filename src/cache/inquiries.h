@@ -17,10 +17,11 @@ class Inquiries {
  public:
   using Done = std::function<void(const Result<ImageInfo>&)>;
 
-  Inquiries(Upstream& upstream, WorkerPool& askers, std::stop_token stop)
-      : upstream_(upstream), askers_(askers), stop_(std::move(stop)) {}
+  // Questions of one try do not queue up behind those that wait with all patience.
+  Inquiries(Upstream& upstream, WorkerPool& patient, WorkerPool& brief, std::stop_token stop)
+      : upstream_(upstream), patient_(patient), brief_(brief), stop_(std::move(stop)) {}
 
-  // `done` is called once, on an asker's thread.
+  // `done` is called once, on a thread of the pool.
   void ask(const ImageId& id, Patience patience, Done done) {
     const Key key{id, patience};
     {
@@ -29,7 +30,7 @@ class Inquiries {
       waiting.push_back(std::move(done));
       if (waiting.size() > 1) return;
     }
-    askers_.submit([this, key] {
+    (patience == Patience::kOneTry ? brief_ : patient_).submit([this, key] {
       const auto said = upstream_.stat(key.first, key.second, stop_);
       std::vector<Done> waiting;
       {
@@ -44,7 +45,8 @@ class Inquiries {
   using Key = std::pair<ImageId, Patience>;
 
   Upstream& upstream_;
-  WorkerPool& askers_;
+  WorkerPool& patient_;
+  WorkerPool& brief_;
   const std::stop_token stop_;
   std::mutex mutex_;
   std::map<Key, std::vector<Done>> waiting_;

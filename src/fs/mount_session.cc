@@ -17,6 +17,7 @@
 #include "base/log.h"
 #include "base/posix.h"
 #include "fs/fuse_operations.h"
+#include "fs/init_reply.h"
 #include "fs/mount_table.h"
 
 namespace imgcachefs {
@@ -86,6 +87,10 @@ Result<std::unique_ptr<MountSession>> MountSession::mount(const MountOptions& op
   if (!session->session_) return fail(ErrorKind::kInvalid, "libfuse refuses the mount options");
   if (fuse_session_mount(session->session_.get(), options.mountpoint.c_str()) != 0)
     return fail(ErrorKind::kIo, fmt::format("cannot mount at {}", options.mountpoint));
+  if (auto allowed = allow_parallel_lookups(session->session_.get()); !allowed) {
+    fuse_session_unmount(session->session_.get());
+    return fail(allowed.error());
+  }
   session->mountpoint_ = options.mountpoint;
   if (auto mount = mounted_at(options.mountpoint)) session->device_ = mount->device;
   return session;

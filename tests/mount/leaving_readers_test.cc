@@ -50,6 +50,7 @@ class LeavingReaders : public testing::Test {
   std::optional<Mounted> mount_;
 };
 
+// SEMANTICS: A reader that is interrupted leaves at once, buffered or O_DIRECT.
 TEST_F(LeavingReaders, LeaveAtOnceBufferedAndDirect) {
   // (dd has a handler for SIGINT: a buffered read of it goes on, as from any file system.)
   const std::string silent = "if=" + mount_->path("silent");
@@ -68,9 +69,12 @@ TEST_F(LeavingReaders, LeaveALookUpThatWaits) {
   expect_leaves("KILL", {"stat", mount_->path("slow-to-stat")});
 }
 
+// SEMANTICS: A reader that waits for a silent upstream does not hold up anybody who needs it not.
 TEST_F(LeavingReaders, HoldUpNobodyElse) {
   EXPECT_EQ(mount_->read_all("good"), pattern_string(2, 0, 1 << 20));
   ASSERT_TRUE(mount_->wait_state("good", "cached"));
+  server_.put("/partly", Content::generated(kSize, 4));
+  EXPECT_EQ(mount_->read("partly", 0, 1000), pattern_string(4, 0, 1000));
   std::vector<std::thread> readers;
   for (int i = 0; i < 64; ++i)
     readers.emplace_back([&, i] {
@@ -86,11 +90,37 @@ TEST_F(LeavingReaders, HoldUpNobodyElse) {
   EXPECT_TRUE(mount_->status().contains("fills"));
   EXPECT_TRUE(run({"ls", "-l", mount_->path()}).ok());
   EXPECT_TRUE(run({"df", mount_->path()}).ok());
+  const std::string present = "if=" + mount_->path("partly");
+  EXPECT_EQ(run({"dd", present, "bs=1000", "count=1", "status=none", "iflag=direct"}).out,
+            pattern_string(4, 0, 1000));
   EXPECT_EQ(mount_->read_all("good"), pattern_string(2, 0, 1 << 20));
   server_.clear_faults();
   server_.release();
   mount_->terminate(SIGTERM);
   for (std::thread& reader : readers) reader.join();
+}
+
+// One is enough: the kernel keeps look-ups of one directory apart unless it is told not to.
+TEST_F(LeavingReaders, HoldUpNobodyElseWithALookUp) {
+  server_.put("/cold", Content::generated(1 << 20, 3));
+  EXPECT_EQ(mount_->read_all("good"), pattern_string(2, 0, 1 << 20));
+  ASSERT_TRUE(mount_->wait_state("good", "cached"));
+  Behaviour silent;
+  silent.stall_before_head = true;
+  server_.fault(silent, {.path = "/slow-to-stat"}, 0);
+  std::thread waiting([&] { run({"stat", mount_->path("slow-to-stat")}); });
+  ASSERT_TRUE(server_.wait_for({.path = "/slow-to-stat"}, 1, seconds(30)));
+  RunOptions limit;
+  limit.timeout = seconds(20);
+  const CommandResult ls = run({"ls", mount_->path()}, limit);
+  EXPECT_EQ(ls.out, "good\n") << ls.describe();
+  for (auto [id, seed] : {std::pair("good", 2), std::pair("cold", 3)}) {
+    const CommandResult cat = run({"cat", mount_->path(id)}, limit);
+    EXPECT_TRUE(cat.ok() && cat.out == pattern_string(seed, 0, 1 << 20)) << id << cat.err;
+  }
+  server_.clear_faults();
+  server_.release();
+  waiting.join();
 }
 
 TEST_F(LeavingReaders, AreFreedByTheEndOfTheMount) {

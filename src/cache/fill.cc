@@ -297,7 +297,7 @@ void Fill::checkpoint() {
 
 bool Fill::has_unsaved() const {
   std::lock_guard lock(mutex_);
-  return !around_ && map_.has_unsaved();
+  return !around_ && !dead_ && !complete_ && map_.has_unsaved();
 }
 
 bool Fill::idle() const {

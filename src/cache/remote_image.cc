@@ -161,6 +161,9 @@ bool RemoteImage::tend() {
   {
     std::lock_guard lock(mutex_);
     if (handles_ > 0 || moving_ || !opening_.empty() || !fill->idle()) return true;
+    // Who asks for the state must not be told less than was said already: the saved map knows all
+    // before the fill is let go.
+    if (fill->has_unsaved()) return true;
     moving_ = true;
     last_error_ = fill->last_error();
     fill_.reset();

@@ -11,6 +11,7 @@ struct FakeImage : Image {
 
   const ImageId& id() const override { return name_id; }
   uint64_t serial() const override { return number; }
+  bool is_cached() const override { return what.state == ImageState::kCached; }
   ImageAttr attr() const override { return attributes; }
   ImageDetails details() const override { return what; }
 

@@ -57,17 +57,19 @@ int ErrorLog::report(std::string_view operation, std::string_view image_id, cons
   }
   const std::string line = fmt::format("{} {}: {} [{}], upstream {}", operation, image_id,
                                        error.message, ::strerrorname_np(code), upstream_);
-  // Every typing mistake is a look-up of something that is not there, and a stale node at open is
-  // looked up again by the kernel before a user sees it.
-  if ((code == ENOENT && operation == "lookup") || (code == ESTALE && operation == "open")) {
+  // A stale node at open is looked up again by the kernel before a user sees it.
+  if (code == ESTALE && operation == "open") {
     spdlog::debug(line);
     return code;
   }
+  // Every typing mistake is a look-up of something that is not there: said, but no warning.
+  const auto level =
+      code == ENOENT && operation == "lookup" ? spdlog::level::info : spdlog::level::warn;
   if (auto verdict = repeats_.ask(line); verdict.pass) {
     if (verdict.held_back)
-      spdlog::warn("{} (and {} times more since it was last said)", line, verdict.held_back);
+      spdlog::log(level, "{} (and {} times more since it was last said)", line, verdict.held_back);
     else
-      spdlog::warn(line);
+      spdlog::log(level, "{}", line);
   }
   return code;
 }

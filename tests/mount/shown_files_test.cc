@@ -126,6 +126,7 @@ TEST_F(ShownFiles, HaveTheAttributesOfTheContract) {
   EXPECT_THAT(names, HasSubstr(std::string("user.imgcachefs.state\0", 22)));
 }
 
+// SEMANTICS: Every attempt to change anything fails with EROFS.
 TEST_F(ShownFiles, CannotBeChanged) {
   const std::string file = mount_->path("image");
   const std::string other = mount_->path("other");
@@ -144,6 +145,12 @@ TEST_F(ShownFiles, CannotBeChanged) {
     EXPECT_TRUE(refused(::link(file.c_str(), other.c_str()))) << errno;
     EXPECT_TRUE(refused(::symlink("x", other.c_str()))) << errno;
     EXPECT_TRUE(refused(::chmod(file.c_str(), 0600))) << errno;
+    EXPECT_TRUE(refused(::chown(file.c_str(), 1, 1))) << errno;
+    EXPECT_TRUE(refused(::mknod(other.c_str(), S_IFREG | 0600, 0))) << errno;
+    EXPECT_TRUE(refused(::rmdir(mount_->path(".imgcachefs").c_str()))) << errno;
+    EXPECT_TRUE(refused(::unlink(mount_->path(".imgcachefs/status").c_str()))) << errno;
+    EXPECT_TRUE(refused(::open(mount_->path(".imgcachefs/status").c_str(), O_WRONLY))) << errno;
+    EXPECT_TRUE(refused(::chmod(mount_->path().c_str(), 0700))) << errno;
     EXPECT_TRUE(refused(::truncate(file.c_str(), 0))) << errno;
     EXPECT_TRUE(refused(::utimensat(AT_FDCWD, file.c_str(), nullptr, 0))) << errno;
     EXPECT_TRUE(refused(::setxattr(file.c_str(), "user.x", "y", 1, 0))) << errno;

@@ -44,6 +44,10 @@ struct Harm {
   void (*how)(const Victim&);
 };
 
+void PrintTo(const Harm& harm, std::ostream* out) {  // the name of the test in CTest
+  *out << harm.name;
+}
+
 const Harm kHarms[] = {
     {"Nothing", [](const Victim&) {}},
     {"BytesOfTheFile",

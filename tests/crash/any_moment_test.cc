@@ -128,6 +128,11 @@ TEST_F(AnyMoment, RowsAndFilesThatLackEachOtherAreRepaired) {
   EXPECT_EQ(mount_->xattr("image-3", "state"), "cached");
   EXPECT_EQ(mount_->xattr("image-3", "verified"), "0");  // nobody has seen to it
   for (const auto& [name, bytes] : expected_) EXPECT_TRUE(mount_->read_all(name) == bytes) << name;
+  // The log comes a moment after the bytes.
+  EXPECT_TRUE(wait_until([&] {
+    return nginx_->sent_bytes("/image-1") >= 2 * expected_["image-1"].size() &&
+           nginx_->sent_bytes("/image-4") >= expected_["image-4"].size();
+  }));
   EXPECT_EQ(nginx_->sent_bytes("/image-3"), 0u);
   EXPECT_EQ(nginx_->sent_bytes("/image-2"), expected_["image-2"].size());
   EXPECT_EQ(nginx_->sent_bytes("/image-1"), 2 * expected_["image-1"].size());

@@ -16,6 +16,8 @@
 // Immutable after open(); every method is thread-safe.
 #pragma once
 
+#include <memory>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -51,6 +53,11 @@ class CacheLayout {
   Result<std::vector<StoredFile>> list(Place place) const;
   Result<std::vector<ImageId>> names(Place place) const;  // the same without a stat of each
 
+  // Held by this process while it looks whether a name still means its file and then renames or
+  // unlinks it: what is between the two would else be done to a successor's file. Other programs
+  // only unlink, under an exclusive lock of the file.
+  std::mutex& names_mutex() const { return *names_mutex_; }
+
   void stop_serving();  // lets go of the lock on maps/
 
  private:
@@ -58,6 +65,7 @@ class CacheLayout {
 
   std::string path_;
   UniqueFd cached_, incomplete_, invalid_, queue_, maps_;
+  std::unique_ptr<std::mutex> names_mutex_ = std::make_unique<std::mutex>();
   UniqueFd life_lock_, serving_lock_;  // descriptors of their own: a flock belongs to an open file
 };
 

@@ -5,22 +5,28 @@
 #include "base/log.h"
 
 namespace imgcachefs {
+namespace {
+
+constexpr std::chrono::seconds kPauseAfterFailure{5};
+
+}  // namespace
 
 void Catalogue::ask(std::stop_token stop) {
   using std::chrono::steady_clock;
+  std::lock_guard asking(asking_);
   {
     std::lock_guard lock(mutex_);
-    const bool fresh =
-        asked_ && (!config_.revalidate || steady_clock::now() - *asked_ < *config_.revalidate);
-    if (fresh) return;
+    if (ask_again_ && steady_clock::now() < *ask_again_) return;
   }
   auto said = upstream_.list(Patience::kOneTry, std::move(stop));
+  const auto now = steady_clock::now();
   std::lock_guard lock(mutex_);
   if (said) {
     said_ = std::move(*said);
-    asked_ = steady_clock::now();
+    ask_again_ = config_.revalidate ? now + *config_.revalidate : steady_clock::time_point::max();
   } else {
     spdlog::warn("the catalogue cannot be read, its last state is shown: {}", said.error().message);
+    ask_again_ = now + kPauseAfterFailure;
   }
 }
 

@@ -13,11 +13,13 @@ namespace imgcachefs {
 class Delivered {
  public:
   // Made for an image of so many chunks at first use; the number stays.
-  void prepare(uint32_t chunks) {
+  void prepare(uint32_t chunks, uint32_t chunk_size) {
     if (!bits_.empty() || chunks == 0) return;
     bits_.resize(chunks, false);
     missing_ = chunks;
+    chunk_size_ = chunk_size;
   }
+  uint32_t chunk_size() const { return chunk_size_; }  // bytes; 0 before prepare()
 
   // Would handing out these chunks leave nothing that was not handed out?
   bool completes(ChunkRange chunks) const {
@@ -37,6 +39,7 @@ class Delivered {
  private:
   std::vector<bool> bits_;
   uint32_t missing_ = 0;
+  uint32_t chunk_size_ = 0;
 };
 
 }  // namespace imgcachefs

@@ -25,46 +25,47 @@ Fill::Fill(FillContext& context, const ImageInfo& info, uint32_t chunk_size,
       observer_(std::move(observer)),
       info_(info),
       map_(info.size, chunk_size) {
-  delivered_->prepare(map_.count());
+  delivered_->prepare(map_.count(), map_.chunk_size());
 }
 
 std::shared_ptr<Fill> Fill::open(FillContext& context, const ImageInfo& info,
                                  std::shared_ptr<Delivered> delivered,
-                                 std::weak_ptr<FillObserver> observer) {
+                                 std::weak_ptr<FillObserver> observer, bool resume) {
   const int maps = context.layout.dir(Place::kMaps);
   const std::string& name = info.id.str();
-  auto file = ImageFile::open_incomplete(context.layout, info.id);
-  ChunkMapHeader header{chunk_size_for(info.size, context.config.chunk_size), info.size,
-                        info.validator};
+  // What was delivered of a version is counted in chunks: their size stays as long as it is known.
+  const uint32_t fixed = delivered->chunk_size();
+  ChunkMapHeader header{fixed ? fixed : chunk_size_for(info.size, context.config.chunk_size),
+                        info.size, info.validator};
   std::vector<ChunkChecksum> recorded;
   std::optional<ChunkMapFile> map_file;
+  std::shared_ptr<ImageFile> file;
   auto prepared = [&]() -> Status {
-    if (!file) return fail(file.error());
     if (info.size > context.config.max_size)
       return fail(ErrorKind::kNoSpace, fmt::format("{} bytes are more than max_size", info.size));
     auto saved = ChunkMapFile::load(maps, name);
     // Without a validator nothing says that the bytes of then belong to the image of now.
-    const bool same = saved && saved->header.image_size == info.size &&
+    const bool same = resume && saved && (!fixed || saved->header.chunk_size == fixed) &&
+                      saved->header.image_size == info.size &&
                       saved->header.validator == info.validator && info.validator != Validator{};
+    uint64_t freed = 0;
+    auto opened = same ? ImageFile::open_incomplete(context.layout, info.id)
+                       : ImageFile::replace_incomplete(context.layout, info.id, freed);
+    context.budget.freed(freed);
+    if (!opened) return fail(opened.error());
+    file = std::move(*opened);
     if (same) {
       header = saved->header;
       recorded = std::move(saved->present);
       map_file = std::move(saved->file);
       spdlog::info("{}: taking up its fill: {} of {} chunks are here", name, recorded.size(),
                    (info.size + header.chunk_size - 1) / header.chunk_size);
-    } else if (const uint64_t before = (*file)->bytes_on_disk(); before > 0) {
-      // Not emptied but replaced: a version that is being given up at this moment may have bytes of
-      // it on their way to a reader.
-      if (auto gone = (*file)->discard(); !gone) return gone;
-      context.budget.freed(before);
-      file = ImageFile::open_incomplete(context.layout, info.id);
-      if (!file) return fail(file.error());
     }
-    return posix::truncate((*file)->fd(), info.size);
+    return posix::truncate(file->fd(), info.size);
   }();
   std::shared_ptr<Fill> fill(
       new Fill(context, info, header.chunk_size, std::move(delivered), std::move(observer)));
-  if (file) fill->file_ = std::move(*file);
+  fill->file_ = std::move(file);
   if (!prepared) {
     fill->go_around(prepared.error());
     return fill;

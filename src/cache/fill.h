@@ -91,12 +91,13 @@ struct FillContext {
 
 class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<Fill> {
  public:
-  // Takes up incomplete/<id> where its map speaks of this very version, else begins anew; around
-  // the cache when there can be no file. Reads and writes the disk. `delivered` outlives the fill:
-  // it belongs to the version, not to one time of filling it.
+  // Takes up incomplete/<id> where its map speaks of this very version, else, or with `resume`
+  // false, begins anew in a file of its own; around the cache when there can be no file. Reads and
+  // writes the disk. `delivered` outlives the fill: it belongs to the version, not to one time of
+  // filling it.
   static std::shared_ptr<Fill> open(FillContext& context, const ImageInfo& info,
                                     std::shared_ptr<Delivered> delivered,
-                                    std::weak_ptr<FillObserver> observer);
+                                    std::weak_ptr<FillObserver> observer, bool resume);
 
   // What a reader (one open) has asked for so far; tells a look at the header from a reader that
   // goes on.

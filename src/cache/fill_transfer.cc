@@ -219,11 +219,15 @@ void Fill::start_background(uint32_t from, Actions& actions) {
 void Fill::reserve_rest() {
   {
     std::lock_guard lock(mutex_);
-    if (dead_ || around_ || rest_reserved_) return;
+    if (dead_ || around_ || rest_reserved_ || map_.complete()) return;
   }
   // What is on disk is counted already, what a saved map speaks of included.
   auto room = reserve(info_.size - std::min(info_.size, file_->bytes_on_disk()));
-  if (!room) return go_around(room.error());
+  if (!room) {
+    // Demand may have brought the last of it meanwhile.
+    if (std::lock_guard lock(mutex_); map_.complete()) return;
+    return go_around(room.error());
+  }
   Actions actions;
   {
     std::lock_guard lock(mutex_);
@@ -236,7 +240,8 @@ void Fill::reserve_rest() {
 
 // Called with mutex_ held.
 void Fill::pump_background(Actions& actions) {
-  if (!background_ || dead_ || complete_ || context_.stop.stop_requested()) return;
+  if (dead_ || complete_ || context_.stop.stop_requested()) return;
+  if (!background_ && !(around_ && must_verify_)) return;
   if (!around_ && !rest_reserved_) return;
   if (around_ && digest_gap().empty()) return;  // a window is filled by demand
   if (checks_running_ == 0)

@@ -129,7 +129,11 @@ void Fill::move_frontier(Actions& actions) {
   } else if (map_.state(frontier_) == ChunkMap::State::kPresent) {
     next = &Fill::hash_some;
   }
-  if (!next) return;
+  if (!next) {
+    // Around the cache nobody else may bring what the frontier waits for.
+    if (around_) pump_background(actions);
+    return;
+  }
   hashing_ = true;
   actions.then.push_back([this, self = shared_from_this(), next] {
     context_.workers.submit([this, self, next] { (this->*next)(); });
@@ -206,6 +210,10 @@ void Fill::judge(const Digest& actual, Result<std::optional<Digest>> fresh) {
     return digest_learnt(std::move(fresh));
   }
   if (!*fresh || **fresh != actual) {
+    // The list may be of a newer version than these bytes: then they are outdated and not corrupt.
+    auto now = context_.upstream.stat(info_.id, Patience::kFull, context_.stop);
+    if (now && (now->size != info_.size || !now->validator.same_version(info_.validator)))
+      return supersede(fmt::format("{}: changed upstream while it was being read", info_.id.str()));
     const Digest& wanted = *fresh ? **fresh : *expected_;
     Error corrupt{ErrorKind::kCorrupt,
                   fmt::format("{}: wrong checksum: {} is published, the bytes have {}",

@@ -17,12 +17,17 @@ class ImageFile {
   // incomplete/<id>, made when it is not there. kBusy when a cleaner does not let go of it.
   static Result<std::shared_ptr<ImageFile>> open_incomplete(const CacheLayout& layout,
                                                             const ImageId& id);
+  // A new, empty one in the place of whatever is there; its map goes too. Never the same file: a
+  // fill that is being given up may still write to the old one, and its readers read it. `freed`:
+  // bytes that this takes from the disk.
+  static Result<std::shared_ptr<ImageFile>> replace_incomplete(const CacheLayout& layout,
+                                                               const ImageId& id, uint64_t& freed);
 
   int fd() const { return fd_.get(); }
   uint64_t bytes_on_disk() const;
 
-  // data on stable storage -> rename -> directories on stable storage -> map removed. kStale:
-  // somebody removed or replaced incomplete/<id> meanwhile, and nothing was done.
+  // data on stable storage -> rename, map removed -> directories on stable storage. kStale: somebody
+  // removed or replaced incomplete/<id> meanwhile, and nothing was done.
   Status commit();
   Status quarantine();  // to invalid/<id>, over what is there; the map goes
   Status discard();     // file and map go; kStale as commit()
@@ -30,7 +35,10 @@ class ImageFile {
  private:
   ImageFile(const CacheLayout& layout, const ImageId& id, UniqueFd fd)
       : layout_(layout), id_(id), fd_(std::move(fd)) {}
+  static Result<std::shared_ptr<ImageFile>> open(const CacheLayout& layout, const ImageId& id,
+                                                 int flags);
   Status still_ours() const;
+  Status move_to(Place place);
   void remove_map();
 
   const CacheLayout& layout_;

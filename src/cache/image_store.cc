@@ -150,8 +150,9 @@ Result<std::shared_ptr<Image>> ImageStore::learnt(const ImageId& id,
     if (agrees(*said, *cached)) return std::shared_ptr<Image>(cached);
     drop_cached(*cached, "changed upstream");
   }
+  const bool resume = !remote;  // a predecessor that is still in the table is being given up
   remote = std::make_shared<RemoteImage>(context_, static_cast<RemoteImageOwner&>(*this), *said,
-                                         table_.next_serial(), table_.last_error(id));
+                                         table_.next_serial(), table_.last_error(id), resume);
   table_.put(remote);
   return std::shared_ptr<Image>(remote);
 }

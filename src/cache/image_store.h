@@ -18,6 +18,7 @@
 // across I/O, a call to upstream or a callback, but for the two whose purpose it is.
 //     SpaceBudget::evicting_   one eviction at a time            held while files are unlinked
 //     Fill::map_mutex_         the saved map of one image        held while it is written
+//     CacheLayout::names_mutex names in incomplete/              held while one is renamed
 //     ImageTable::mutex_       which image stands for which ID
 //     RemoteImage::mutex_      the fill of an image, its opens
 //     Fill::mutex_             everything of one fill

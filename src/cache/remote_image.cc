@@ -27,11 +27,12 @@ class RemoteImage::Handle final : public ImageHandle {
 };
 
 RemoteImage::RemoteImage(FillContext& context, RemoteImageOwner& owner, ImageInfo info,
-                         uint64_t serial, std::string last_error)
+                         uint64_t serial, std::string last_error, bool resume)
     : context_(context),
       owner_(owner),
       info_(std::move(info)),
       serial_(serial),
+      resume_(resume),
       last_error_(std::move(last_error)) {}
 
 std::shared_ptr<Fill> RemoteImage::fill() const {
@@ -110,7 +111,7 @@ void RemoteImage::open(OpenDone done) {
 }
 
 void RemoteImage::open_fill() {
-  auto fill = Fill::open(context_, info_, delivered_, weak_from_this());
+  auto fill = Fill::open(context_, info_, delivered_, weak_from_this(), resume_.exchange(true));
   if (context_.stop.stop_requested()) fill->shut_down();
   {
     std::lock_guard lock(mutex_);

@@ -35,8 +35,9 @@ class RemoteImage final : public Image,
                           public FillObserver,
                           public std::enable_shared_from_this<RemoteImage> {
  public:
+  // `resume` false: what lies in incomplete/ may be another's, one that is being given up.
   RemoteImage(FillContext& context, RemoteImageOwner& owner, ImageInfo info, uint64_t serial,
-              std::string last_error);
+              std::string last_error, bool resume);
 
   const ImageId& id() const override { return info_.id; }
   uint64_t serial() const override { return serial_; }
@@ -78,6 +79,7 @@ class RemoteImage final : public Image,
   const std::shared_ptr<Delivered> delivered_ = std::make_shared<Delivered>();
   std::atomic<bool> dead_{false};
   std::atomic<bool> committed_{false};
+  std::atomic<bool> resume_;
 
   mutable std::mutex mutex_;
   std::shared_ptr<Fill> fill_;

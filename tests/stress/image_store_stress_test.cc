@@ -86,7 +86,7 @@ class Stress : public ::testing::Test {
       answer->set_value(std::move(bytes));
     });
     auto later = answer->get_future();
-    if (later.wait_for(120s) != std::future_status::ready)
+    if (later.wait_for(60s) != std::future_status::ready)
       return fail(ErrorKind::kIo, "a read was never answered");
     return later.get();
   }

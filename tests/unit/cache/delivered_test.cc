@@ -7,7 +7,7 @@ namespace {
 
 TEST(DeliveredTest, OnlyTheReadThatLeavesNothingCompletes) {
   Delivered delivered;
-  delivered.prepare(4);
+  delivered.prepare(4, 4096);
   EXPECT_FALSE(delivered.completes({0, 3}));
   EXPECT_TRUE(delivered.completes({0, 4}));
   delivered.mark({0, 2});
@@ -22,7 +22,7 @@ TEST(DeliveredTest, OnlyTheReadThatLeavesNothingCompletes) {
 
 TEST(DeliveredTest, ReadsOfTheSameChunksCountOnce) {
   Delivered delivered;
-  delivered.prepare(3);
+  delivered.prepare(3, 4096);
   for (int i = 0; i < 3; ++i) delivered.mark({0, 1});
   EXPECT_FALSE(delivered.completes({1, 2}));
   EXPECT_TRUE(delivered.completes({1, 3}));
@@ -30,23 +30,23 @@ TEST(DeliveredTest, ReadsOfTheSameChunksCountOnce) {
 
 TEST(DeliveredTest, AnImageOfOneChunkOrNoneCompletesAtOnce) {
   Delivered one, none;
-  one.prepare(1);
-  none.prepare(0);
+  one.prepare(1, 4096);
+  none.prepare(0, 4096);
   EXPECT_TRUE(one.completes({0, 1}));
   EXPECT_TRUE(none.completes({}));
 }
 
 TEST(DeliveredTest, OutlivesATimeOfFilling) {
   Delivered delivered;
-  delivered.prepare(2);
+  delivered.prepare(2, 4096);
   delivered.mark({0, 1});
-  delivered.prepare(2);  // the next fill of the same version
+  delivered.prepare(2, 4096);  // the next fill of the same version
   EXPECT_TRUE(delivered.completes({1, 2}));
 }
 
 TEST(DeliveredTest, EverythingHandedOutStaysComplete) {
   Delivered delivered;
-  delivered.prepare(2);
+  delivered.prepare(2, 4096);
   delivered.mark({0, 2});
   EXPECT_TRUE(delivered.completes({0, 1}));
 }

@@ -338,6 +338,27 @@ TEST_F(ImageStoreTest, CachedImageThatChangedIsFetchedAnewAndTheOldOneReadsOn) {
   EXPECT_EQ(read_all(*served, changed.size()).first, changed);
 }
 
+// SEMANTICS: A cached image that upstream refuses or has no more is refused by the first open after
+// `revalidate`.
+TEST_F(ImageStoreTest, RefusalAndRemovalUpstreamCountForWhatIsCached) {
+  config_.revalidate = 0s;
+  config_.negative_ttl = 0s;
+  const auto bytes = offer("a", kMiB);
+  mount();
+  {
+    auto handle = open("a").value();
+    EXPECT_EQ(read_all(*handle, bytes.size()).first, bytes);
+  }
+  upstream_.fail_with(Error{ErrorKind::kDenied, "401"});
+  EXPECT_EQ(open("a").error().kind, ErrorKind::kDenied);
+  EXPECT_TRUE(files::exists(cached("a")));
+  upstream_.fail_with(std::nullopt);
+  EXPECT_TRUE(open("a"));
+  upstream_.remove("a");
+  EXPECT_EQ(open("a").error().kind, ErrorKind::kNotFound);
+  EXPECT_FALSE(files::exists(cached("a")));
+}
+
 TEST_F(ImageStoreTest, UpstreamWithoutRangesIsReadInOnePass) {
   auto bytes = pattern_bytes(12 * kMiB);
   upstream_.put("a", {bytes, "\"v1\"", digest_of(bytes), RangeSupport::kNo});

@@ -2,7 +2,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <thread>
 
 #include "base/log.h"
 #include "cache/fill.h"
@@ -71,6 +70,24 @@ class Fill::ChunkSink : public ByteSink {
   virtual SpaceReservation& space() = 0;
   virtual void chunk_landed() {}
 
+  // limit_rate holds back what nobody waits for, before the first of `mine`. It ends when a reader
+  // comes to need one of them, or has to wait for this transfer to end.
+  void hold_back(ChunkRange mine) {
+    Throttle& throttle = fill_.context_.throttle;
+    const uint64_t bytes = fill_.map_.bytes({mine.first, mine.first + 1}).size();
+    const auto until = steady_clock::now() + throttle.take(bytes);
+    std::unique_lock lock(fill_.mutex_);
+    const auto needed = [&] {
+      return fill_.dead_ || !fill_.held_.empty() || fill_.someone_waits_in(mine) ||
+             fill_.context_.transfers.demand_waits();
+    };
+    while (steady_clock::now() < until && !stop_.stop_requested()) {
+      if (needed()) return throttle.give_back(bytes);
+      fill_.pass_wanted_.wait_for(
+          lock, std::min<steady_clock::duration>(until - steady_clock::now(), milliseconds(20)));
+    }
+  }
+
   Fill& fill_;
   const std::stop_token stop_;
   std::optional<Error> error_;
@@ -118,19 +135,9 @@ class Fill::ClaimSink final : public ChunkSink {
         priority_(priority) {}
 
  private:
-  Take begin_chunk(uint32_t chunk) override {
+  Take begin_chunk(uint32_t) override {
     if (priority_ == Priority::kDemand) return Take::kYes;
-    // limit_rate holds back what nobody waits for; a reader who comes to need it ends that.
-    auto until = steady_clock::now() +
-                 fill_.context_.throttle.take(fill_.map_.bytes({chunk, chunk + 1}).size());
-    while (steady_clock::now() < until && !stop_.stop_requested()) {
-      {
-        std::lock_guard lock(fill_.mutex_);
-        if (fill_.dead_ || fill_.someone_waits_in(claim_.rest())) break;
-      }
-      std::this_thread::sleep_for(
-          std::min<steady_clock::duration>(until - steady_clock::now(), milliseconds(20)));
-    }
+    hold_back(claim_.rest());
     return Take::kYes;
   }
 
@@ -155,6 +162,7 @@ class Fill::PassSink final : public ChunkSink {
       if (fill_.map_.state(chunk) != ChunkMap::State::kAbsent) return Take::kNo;
     }
     if (around_) return Take::kYes;
+    hold_back({chunk, fill_.map_.count()});
     // Some ahead, so that the account is not asked for every chunk.
     if (const uint64_t size = fill_.map_.bytes({chunk, chunk + 1}).size(); space_.bytes() < size) {
       auto more = fill_.reserve(std::max<uint64_t>(size, 1 << 20));

@@ -16,15 +16,25 @@ class Throttle {
   std::chrono::nanoseconds take(uint64_t bytes) {
     using namespace std::chrono;
     if (rate_ == 0) return nanoseconds(0);
-    const nanoseconds cost(
-        static_cast<int64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_)));
     std::lock_guard lock(mutex_);
     const auto now = steady_clock::now();
-    free_at_ = std::max(free_at_, now - milliseconds(100)) + cost;
+    free_at_ = std::max(free_at_, now - milliseconds(100)) + cost(bytes);
     return free_at_ - now;
   }
 
+  // Puts bytes that were taken back: they were not for the background after all.
+  void give_back(uint64_t bytes) {
+    if (rate_ == 0) return;
+    std::lock_guard lock(mutex_);
+    free_at_ -= cost(bytes);
+  }
+
  private:
+  std::chrono::nanoseconds cost(uint64_t bytes) const {
+    return std::chrono::nanoseconds(
+        static_cast<int64_t>(static_cast<double>(bytes) * 1e9 / static_cast<double>(rate_)));
+  }
+
   const uint64_t rate_;
   std::mutex mutex_;  // protects free_at_
   std::chrono::steady_clock::time_point free_at_{};

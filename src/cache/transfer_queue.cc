@@ -43,6 +43,11 @@ void TransferQueue::submit(Priority priority, const void* image, Job job) {
   wake_.notify_one();
 }
 
+bool TransferQueue::demand_waits() const {
+  std::lock_guard lock(mutex_);
+  return !jobs_[static_cast<size_t>(Priority::kDemand)].empty();
+}
+
 void TransferQueue::stop() {
   stop_.request_stop();
 }

@@ -36,6 +36,8 @@ class TransferQueue {
 
   // Thread-safe. `image`: any address that stands for the image the job is for.
   void submit(Priority priority, const void* image, Job job);
+  // A demand job waits for a running one to end.
+  bool demand_waits() const;
   // Asks the running jobs to end, and runs those that still come with a stop already requested:
   // each job runs once, so that whoever waits for it is answered.
   void stop();
@@ -51,7 +53,8 @@ class TransferQueue {
   // Takes out the next job that may run now, demand before background; with mutex_ held.
   std::optional<Entry> take(bool& background);
 
-  std::mutex mutex_;  // protects what follows but the threads; held for pushes and pops only
+  mutable std::mutex
+      mutex_;  // protects what follows but the threads; held for pushes and pops only
   std::condition_variable wake_;
   std::array<std::deque<Entry>, 2> jobs_;              // by Priority
   std::unordered_map<const void*, unsigned> running_;  // by image

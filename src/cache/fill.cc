@@ -305,7 +305,7 @@ bool Fill::idle() const {
   std::lock_guard lock(mutex_);
   if (dead_ || complete_) return true;
   return background_running_ + demand_running_ + checks_running_ == 0 && !pass_running_ &&
-         !hashing_ && !background_;
+         !hashing_ && (!background_ || around_);  // around, only readers have something fetched
 }
 
 void Fill::log_partial() const {

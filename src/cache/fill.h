@@ -182,6 +182,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   bool wait_until_pass_wanted(uint32_t chunk, unsigned generation, std::stop_token stop);
   bool someone_waits_in(ChunkRange chunks) const;  // with mutex_ held
   Result<SpaceReservation> reserve(uint64_t bytes);
+  Result<SpaceReservation> reserve_for(uint64_t bytes);
   void reserve_rest();
   // False: this transfer is of no use any more. `space` pays for the chunk.
   bool landed(uint32_t chunk, unsigned generation, uint64_t checksum, WindowChunk bytes,
@@ -250,6 +251,10 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   uint64_t fetched_ = 0, sampled_bytes_ = 0;
   double rate_ = 0, stream_rate_ = 0;
   unsigned attempts_ = 0;
+
+  // What is missing is promised once: to a transfer, or to the rest. Held across evictions by the
+  // store's threads. Taken before mutex_, never after.
+  std::mutex reserve_mutex_;
 
   // Serialises writing the map with closing and committing; held across I/O on purpose: only the
   // checkpointer and the one who commits or closes ever take it. Taken before mutex_, never after.

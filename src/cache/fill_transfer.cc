@@ -165,8 +165,8 @@ class Fill::PassSink final : public ChunkSink {
     hold_back({chunk, fill_.map_.count()});
     // Some ahead, so that the account is not asked for every chunk.
     if (const uint64_t size = fill_.map_.bytes({chunk, chunk + 1}).size(); space_.bytes() < size) {
-      auto more = fill_.reserve(std::max<uint64_t>(size, 1 << 20));
-      if (!more && size < (1 << 20)) more = fill_.reserve(size);
+      auto more = fill_.reserve_for(std::max<uint64_t>(size, 1 << 20));
+      if (!more && size < (1 << 20)) more = fill_.reserve_for(size);
       if (!more) {
         error_ = more.error();
         return Take::kStop;
@@ -225,13 +225,22 @@ void Fill::start_background(uint32_t from, Actions& actions) {
 }
 
 void Fill::reserve_rest() {
+  std::unique_lock reserving(reserve_mutex_);
+  uint64_t rest = 0;
   {
     std::lock_guard lock(mutex_);
     if (dead_ || around_ || rest_reserved_ || map_.complete()) return;
+    // What is claimed on demand has a promise of its own, or comes for it to transfer().
+    uint32_t at = 0;
+    while (auto run = map_.find(ChunkMap::State::kAbsent, {at, map_.count()}, map_.count())) {
+      rest += map_.bytes(*run).size();
+      at = run->last;
+    }
   }
   // What is on disk is counted already, what a saved map speaks of included.
-  auto room = reserve(info_.size - std::min(info_.size, file_->bytes_on_disk()));
+  auto room = reserve(std::min(rest, info_.size - std::min(info_.size, file_->bytes_on_disk())));
   if (!room) {
+    reserving.unlock();
     // Demand may have brought the last of it meanwhile.
     if (std::lock_guard lock(mutex_); map_.complete()) return;
     return go_around(room.error());
@@ -239,10 +248,12 @@ void Fill::reserve_rest() {
   Actions actions;
   {
     std::lock_guard lock(mutex_);
+    if (dead_ || around_) return;
     reservation_.merge(std::move(*room));
     rest_reserved_ = true;
     pump_background(actions);
   }
+  reserving.unlock();
   perform(std::move(actions));
 }
 
@@ -290,7 +301,7 @@ void Fill::submit_transfer(ChunkRange chunks, Priority priority, Actions& action
 
 void Fill::transfer(ChunkMap::Claim claim, Priority priority, std::stop_token stop) {
   const ByteRange range = map_.bytes(claim.rest());
-  bool around, reserved;
+  bool around;
   unsigned generation;
   ImageInfo info = [this] {
     std::lock_guard lock(mutex_);
@@ -300,7 +311,6 @@ void Fill::transfer(ChunkMap::Claim claim, Priority priority, std::stop_token st
     std::lock_guard lock(mutex_);
     around = around_;
     generation = generation_;
-    reserved = rest_reserved_;
     if (started_ == steady_clock::time_point{}) started_ = sampled_ = steady_clock::now();
   }
   const auto give_up = [&](Error error) {
@@ -311,13 +321,10 @@ void Fill::transfer(ChunkMap::Claim claim, Priority priority, std::stop_token st
   if (around) {
     // Bytes that are not kept can be hashed as they pass only when it is known how.
     if (auto known = learn_digest_now(); !known) return give_up(known.error());
-  } else if (reserved) {
-    std::lock_guard lock(mutex_);
-    space = reservation_.split(range.size());
-  } else {
-    auto room = reserve(range.size());
-    if (!room) return give_up(room.error());
+  } else if (auto room = reserve_for(range.size()); room) {
     space = std::move(*room);
+  } else {
+    return give_up(room.error());
   }
   ClaimSink sink(*this, claim, space, priority, stop);
   const auto begin = steady_clock::now();
@@ -469,6 +476,22 @@ Result<SpaceReservation> Fill::reserve(uint64_t bytes) {
   auto room = context_.budget.reserve(bytes);
   if (!room) return fail(room.error().in(info_.id.str()));
   return room;
+}
+
+// For a transfer: from what is promised to the rest, as far as that goes.
+Result<SpaceReservation> Fill::reserve_for(uint64_t bytes) {
+  std::lock_guard reserving(reserve_mutex_);
+  SpaceReservation space;
+  {
+    std::lock_guard lock(mutex_);
+    if (rest_reserved_) space = reservation_.split(bytes);
+  }
+  if (space.bytes() < bytes) {
+    auto more = reserve(bytes - space.bytes());
+    if (!more) return more;
+    space.merge(std::move(*more));
+  }
+  return space;
 }
 
 void Fill::note_rate(uint64_t bytes) {

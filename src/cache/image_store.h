@@ -15,7 +15,8 @@
 //     janitor   (1)              hits every two seconds; prune and clean every janitor_interval
 //
 // Locks, and what each protects. They are taken in this order, most of them alone; none is held
-// across I/O, a call to upstream or a callback, but for the two whose purpose it is.
+// across I/O, a call to upstream or a callback, but for the three whose purpose it is.
+//     Fill::reserve_mutex_     promises to one image             held across an eviction
 //     SpaceBudget::evicting_   one eviction at a time            held while files are unlinked
 //     Fill::map_mutex_         the saved map of one image        held while it is written
 //     CacheLayout::names_mutex names in incomplete/              held while one is renamed

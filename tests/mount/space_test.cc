@@ -66,8 +66,10 @@ class Space : public testing::Test {
                     {.env = {}, .directory = images_.path().string()})
                     .ok());
   }
-  void mount(std::vector<std::string> options, const std::string& cache_dir = {}) {
-    nginx_.emplace(images_.path());
+  void mount(std::vector<std::string> options, const std::string& cache_dir = {},
+             NginxOptions nginx = {}) {
+    mount_.reset();
+    nginx_.emplace(images_.path(), std::move(nginx));
     mount_.emplace(MountSpec{.source = nginx_->url(),
                              .options = std::move(options),
                              .arguments = {},
@@ -169,6 +171,19 @@ TEST_F(Space, IsMadeByEvictingTheLeastRecentlyUsed) {
     EXPECT_TRUE(is_cached(id));
   }
   EXPECT_LE(census(mount_->cache_dir()), 4 * kSize);
+}
+
+TEST_F(Space, IsEnoughForAnImageThatFitsExactly) {
+  publish("before");
+  publish("exact", 4 * kSize);
+  for (const bool ranges : {true, false}) {
+    mount({"max_size=" + std::to_string(4 * kSize)}, {}, {.ranges = ranges});
+    cache("before");
+    EXPECT_TRUE(mount_->read_all("exact") == bytes_of("exact", 4 * kSize));
+    EXPECT_TRUE(mount_->wait_state("exact", "cached")) << ranges;
+    EXPECT_FALSE(is_cached("before"));
+    EXPECT_LE(mount_->status()["used"], 4 * kSize);
+  }
 }
 
 // --- around the cache ----------------------------------------------------------------------------

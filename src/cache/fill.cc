@@ -157,7 +157,7 @@ void Fill::want(ChunkRange chunks, Actions& actions) {
   } else {
     const uint32_t most = std::max<uint32_t>(1, (64U << 20) / map_.chunk_size());
     while (auto run = map_.find(ChunkMap::State::kAbsent, chunks, most))
-      submit_transfer(*run, Priority::kDemand, actions);
+      submit_demand(*run, actions);
   }
   while (auto run = map_.find(ChunkMap::State::kRecorded, chunks, map_.count())) {
     map_.claim(*run);

@@ -173,7 +173,9 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   // fill_transfer.cc
   void start_background(uint32_t from, Actions& actions);
   void pump_background(Actions& actions);
-  void submit_transfer(ChunkRange chunks, Priority priority, Actions& actions);
+  std::optional<ChunkRange> next_segment() const;
+  void submit_background(Actions& actions);
+  void submit_demand(ChunkRange chunks, Actions& actions);
   void transfer(ChunkMap::Claim claim, Priority priority, std::stop_token stop);
   void finish_transfer(ChunkMap::Claim claim, unsigned generation, Priority priority,
                        Result<ReadOutcome> outcome);

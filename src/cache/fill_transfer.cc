@@ -271,30 +271,50 @@ void Fill::pump_background(Actions& actions) {
     if (needed) start_pass(actions);
     return;
   }
-  while (background_running_ < kBackgroundStreams) {
-    std::optional<ChunkRange> next;
-    if (around_) {
-      next = map_.find(ChunkMap::State::kAbsent, digest_gap(), segment_chunks());
-    } else {
-      next = map_.find(ChunkMap::State::kAbsent, {std::min(cursor_, map_.count()), map_.count()},
-                       segment_chunks());
-      if (!next) next = map_.find(ChunkMap::State::kAbsent, map_.all(), segment_chunks());
-    }
-    if (!next) break;
-    if (!around_) cursor_ = next->last;
-    submit_transfer(*next, Priority::kBackground, actions);
-  }
+  while (background_running_ < kBackgroundStreams && next_segment()) submit_background(actions);
   if (!around_ && map_.complete()) background_ = false;
 }
 
+// With mutex_ held.
+std::optional<ChunkRange> Fill::next_segment() const {
+  if (around_) return map_.find(ChunkMap::State::kAbsent, digest_gap(), segment_chunks());
+  const uint32_t from = std::min(cursor_, map_.count());
+  auto next = map_.find(ChunkMap::State::kAbsent, {from, map_.count()}, segment_chunks());
+  if (!next) next = map_.find(ChunkMap::State::kAbsent, map_.all(), segment_chunks());
+  return next;
+}
+
+// Called with mutex_ held. The segment is claimed when its turn has come: what only stands in a
+// queue must not keep a reader from asking for its chunks.
+void Fill::submit_background(Actions& actions) {
+  ++background_running_;
+  actions.then.push_back([this, self = shared_from_this()] {
+    context_.transfers.submit(Priority::kBackground, this, [this, self](std::stop_token stop) {
+      std::optional<ChunkMap::Claim> claim;
+      {
+        std::lock_guard lock(mutex_);
+        const bool wanted = background_ && !dead_ && !complete_;
+        if (auto next = wanted ? next_segment() : std::nullopt) {
+          if (!around_) cursor_ = next->last;
+          map_.claim(*next);
+          claim.emplace(self, *next);
+        } else {
+          --background_running_;
+        }
+      }
+      if (claim) transfer(std::move(*claim), Priority::kBackground, std::move(stop));
+    });
+  });
+}
+
 // Called with mutex_ held.
-void Fill::submit_transfer(ChunkRange chunks, Priority priority, Actions& actions) {
+void Fill::submit_demand(ChunkRange chunks, Actions& actions) {
   map_.claim(chunks);
-  ++(priority == Priority::kBackground ? background_running_ : demand_running_);
+  ++demand_running_;
   auto claim = std::make_shared<ChunkMap::Claim>(shared_from_this(), chunks);
-  actions.then.push_back([this, self = shared_from_this(), claim, priority] {
-    context_.transfers.submit(priority, this, [this, self, claim, priority](std::stop_token stop) {
-      transfer(std::move(*claim), priority, std::move(stop));
+  actions.then.push_back([this, self = shared_from_this(), claim] {
+    context_.transfers.submit(Priority::kDemand, this, [this, self, claim](std::stop_token stop) {
+      transfer(std::move(*claim), Priority::kDemand, std::move(stop));
     });
   });
 }

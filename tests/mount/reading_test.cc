@@ -200,11 +200,12 @@ TEST(ReadingWhileDisturbed, GoesOn) {
   handled.sa_handler = [](int) {};
   handled.sa_flags = SA_RESTART;
   ::sigaction(SIGUSR1, &handled, &before);
-  std::atomic<bool> done = false;
+  std::atomic<bool> looked = false, done = false;
   std::string looked_up, read;
   std::thread reader([&] {
     struct stat st;
     looked_up = ::stat(mount.path("image").c_str(), &st) == 0 ? "" : std::strerror(errno);
+    looked = true;
     try {
       read = read_direct(mount.path("image"), 0, 64 << 10);
     } catch (const std::exception& error) {
@@ -220,11 +221,17 @@ TEST(ReadingWhileDisturbed, GoesOn) {
   };
   EXPECT_TRUE(server.wait_for({.path = "/image"}, 1, seconds(30)));
   disturb();
-  server.release();
+  const auto release_until = [&](const std::function<bool()>& condition) {
+    return wait_until([&] {  // a stall may begin after the request was seen
+      server.release();
+      return condition();
+    });
+  };
+  EXPECT_TRUE(release_until([&] { return looked.load(); }));
   EXPECT_TRUE(server.wait_for({.method = "GET", .path = "/image"}, 1, seconds(30)));
   disturb();
   EXPECT_FALSE(done);
-  server.release();
+  EXPECT_TRUE(release_until([&] { return done.load(); }));
   reader.join();
   ::sigaction(SIGUSR1, &before, nullptr);
   EXPECT_EQ(looked_up, "");

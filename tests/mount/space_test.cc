@@ -258,11 +258,18 @@ TEST_P(SpaceOnASmallFileSystem, IsTakenBySomebodyElseUnnoticed) {
   EXPECT_EQ(mount.xattr("image", "state"), "uncached");
   server.fault(stalls, {.method = "GET", .path = "/image"}, 0);
   std::string read;
-  std::thread reader([&] { read = mount.read_all("image"); });
+  std::atomic<bool> done = false;
+  std::thread reader([&] {
+    read = mount.read_all("image");
+    done = true;
+  });
   EXPECT_TRUE(wait_until([&] { return mount.xattr("image", "state") == "incomplete"; }));
   small.fill_up();
   server.clear_faults();
-  server.release();
+  EXPECT_TRUE(wait_until([&] {  // stalls that begin yet, too
+    server.release();
+    return done.load();
+  }));
   reader.join();
   EXPECT_TRUE(read == pattern_string(5, 0, kFits));
   EXPECT_NE(mount.xattr("image", "state"), "cached");

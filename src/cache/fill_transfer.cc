@@ -293,7 +293,7 @@ void Fill::submit_background(Actions& actions) {
       std::optional<ChunkMap::Claim> claim;
       {
         std::lock_guard lock(mutex_);
-        const bool wanted = background_ && !dead_ && !complete_;
+        const bool wanted = (background_ || (around_ && must_verify_)) && !dead_ && !complete_;
         if (auto next = wanted ? next_segment() : std::nullopt) {
           if (!around_) cursor_ = next->last;
           map_.claim(*next);

@@ -26,8 +26,8 @@ class ImageFile {
   int fd() const { return fd_.get(); }
   uint64_t bytes_on_disk() const;
 
-  // data on stable storage -> rename, map removed -> directories on stable storage. kStale: somebody
-  // removed or replaced incomplete/<id> meanwhile, and nothing was done.
+  // data on stable storage -> rename, map removed -> directories on stable storage. kStale:
+  // somebody removed or replaced incomplete/<id> meanwhile, and nothing was done.
   Status commit();
   Status quarantine();  // to invalid/<id>, over what is there; the map goes
   Status discard();     // file and map go; kStale as commit()

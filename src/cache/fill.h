@@ -185,6 +185,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   bool someone_waits_in(ChunkRange chunks) const;  // with mutex_ held
   Result<SpaceReservation> reserve(uint64_t bytes);
   Result<SpaceReservation> reserve_for(uint64_t bytes);
+  Status reserve_ahead(uint32_t chunk);
   void reserve_rest();
   // False: this transfer is of no use any more. `space` pays for the chunk.
   bool landed(uint32_t chunk, unsigned generation, uint64_t checksum, WindowChunk bytes,
@@ -225,12 +226,12 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   std::string last_error_;
 
   bool background_ = false;     // the whole image is wanted
-  bool rest_reserved_ = false;  // reservation_ covers all that is missing
+  bool rest_reserved_ = false;  // reservation_ covers all of them
   unsigned background_running_ = 0, demand_running_ = 0, checks_running_ = 0;
   uint32_t cursor_ = 0;  // where the next background segment is looked for
   bool pass_running_ = false;
   std::condition_variable_any pass_wanted_;
-  SpaceReservation reservation_;
+  SpaceReservation reservation_;  // for chunks that no transfer has claimed
 
   bool around_ = false;
   unsigned generation_ =

@@ -163,22 +163,14 @@ class Fill::PassSink final : public ChunkSink {
     }
     if (around_) return Take::kYes;
     hold_back({chunk, fill_.map_.count()});
-    // Some ahead, so that the account is not asked for every chunk.
-    if (const uint64_t size = fill_.map_.bytes({chunk, chunk + 1}).size(); space_.bytes() < size) {
-      auto more = fill_.reserve_for(std::max<uint64_t>(size, 1 << 20));
-      if (!more && size < (1 << 20)) more = fill_.reserve_for(size);
-      if (!more) {
-        error_ = more.error();
-        return Take::kStop;
-      }
-      space_.merge(std::move(*more));
+    if (auto room = fill_.reserve_ahead(chunk); !room) {
+      error_ = room.error();
+      return Take::kStop;
     }
     return Take::kYes;
   }
 
-  SpaceReservation& space() override { return space_; }
-
-  SpaceReservation space_;
+  SpaceReservation& space() override { return fill_.reservation_; }
 };
 
 // Around the cache: what the digest's frontier lacks and no reader will bring. A held read needs
@@ -236,6 +228,7 @@ void Fill::reserve_rest() {
       rest += map_.bytes(*run).size();
       at = run->last;
     }
+    rest -= std::min(rest, reservation_.bytes());  // a pass has some already
   }
   // What is on disk is counted already, what a saved map speaks of included.
   auto room = reserve(std::min(rest, info_.size - std::min(info_.size, file_->bytes_on_disk())));
@@ -512,6 +505,26 @@ Result<SpaceReservation> Fill::reserve_for(uint64_t bytes) {
     space.merge(std::move(*more));
   }
   return space;
+}
+
+// For a pass that comes to `chunk`: some ahead, so that the account is not asked for every chunk,
+// and no more than there is.
+Status Fill::reserve_ahead(uint32_t chunk) {
+  std::lock_guard reserving(reserve_mutex_);
+  const uint64_t size = map_.bytes({chunk, chunk + 1}).size();
+  uint64_t there;
+  {
+    std::lock_guard lock(mutex_);
+    there = reservation_.bytes();
+  }
+  if (there >= size) return {};
+  const uint64_t left = map_.bytes({chunk, map_.count()}).size();
+  auto more = reserve(std::min<uint64_t>(left, std::max<uint64_t>(size, 1 << 20)) - there);
+  if (!more) more = reserve(size - there);
+  if (!more) return fail(more.error());
+  std::lock_guard lock(mutex_);
+  if (!dead_ && !around_) reservation_.merge(std::move(*more));
+  return {};
 }
 
 void Fill::note_rate(uint64_t bytes) {

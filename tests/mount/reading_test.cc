@@ -193,19 +193,19 @@ TEST(ReadingWhileDisturbed, GoesOn) {
   Behaviour silent;
   silent.stall_before_head = true;
   server.fault(silent, {.path = "/image"}, 1);
-  server.fault(silent, {.method = "GET", .path = "/image"}, 1);
   Mounted mount({.source = server.url(), .options = {"fill=demand", "low_speed_time=600"}});
   struct sigaction handled {
   }, before{};
   handled.sa_handler = [](int) {};
   handled.sa_flags = SA_RESTART;
   ::sigaction(SIGUSR1, &handled, &before);
-  std::atomic<bool> looked = false, done = false;
+  std::atomic<bool> looked = false, go_on = false, done = false;
   std::string looked_up, read;
   std::thread reader([&] {
     struct stat st;
     looked_up = ::stat(mount.path("image").c_str(), &st) == 0 ? "" : std::strerror(errno);
     looked = true;
+    wait_until([&] { return go_on.load(); });
     try {
       read = read_direct(mount.path("image"), 0, 64 << 10);
     } catch (const std::exception& error) {
@@ -228,6 +228,8 @@ TEST(ReadingWhileDisturbed, GoesOn) {
     });
   };
   EXPECT_TRUE(release_until([&] { return looked.load(); }));
+  server.fault(silent, {.method = "GET", .path = "/image"}, 1);
+  go_on = true;
   EXPECT_TRUE(server.wait_for({.method = "GET", .path = "/image"}, 1, seconds(30)));
   disturb();
   EXPECT_FALSE(done);

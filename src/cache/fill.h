@@ -29,8 +29,9 @@
 // digest is still checked: when the frontier could not follow the readers, the rest of the image
 // streams through the window once more before the held read is answered.
 //
-// The body is in three files: fill.cc (readers), fill_transfer.cc (transfers), fill_verify.cc
-// (digest, commit, chunks of an earlier run).
+// The body is in several files: fill.cc (readers), fill_transfer.cc and fill_pass.cc (transfers,
+// with fill_sinks.h), fill_space.cc (room), fill_around.cc, fill_verify.cc (digest, commit, chunks
+// of an earlier run).
 #pragma once
 
 #include <atomic>
@@ -174,28 +175,35 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void start_background(uint32_t from, Actions& actions);
   void pump_background(Actions& actions);
   std::optional<ChunkRange> next_segment() const;
+  uint32_t segment_chunks() const;
   void submit_background(Actions& actions);
   void submit_demand(ChunkRange chunks, Actions& actions);
   void transfer(ChunkMap::Claim claim, Priority priority, std::stop_token stop);
   void finish_transfer(ChunkMap::Claim claim, unsigned generation, Priority priority,
                        Result<ReadOutcome> outcome);
+  bool ends_the_fill(const Result<ReadOutcome>& outcome);
+  bool someone_waits_in(ChunkRange chunks) const;  // with mutex_ held
+  // False: this transfer is of no use any more. `space` pays for the chunk.
+  bool landed(uint32_t chunk, unsigned generation, uint64_t checksum, WindowChunk bytes,
+              SpaceReservation& space);
+  void note_rate(uint64_t bytes);
+
+  // fill_pass.cc
   void start_pass(Actions& actions);
   void pass(std::stop_token stop);
   bool wait_until_pass_wanted(uint32_t chunk, unsigned generation, std::stop_token stop);
-  bool someone_waits_in(ChunkRange chunks) const;  // with mutex_ held
+
+  // fill_space.cc
   Result<SpaceReservation> reserve(uint64_t bytes);
   Result<SpaceReservation> reserve_for(uint64_t bytes);
   Status reserve_ahead(uint32_t chunk);
   void reserve_rest();
-  // False: this transfer is of no use any more. `space` pays for the chunk.
-  bool landed(uint32_t chunk, unsigned generation, uint64_t checksum, WindowChunk bytes,
-              SpaceReservation& space);
+
+  // fill_around.cc
   void go_around(const Error& why);
   void trim_window();
-  uint32_t segment_chunks() const;
   uint32_t window_chunks() const;
   ChunkRange digest_gap() const;
-  void note_rate(uint64_t bytes);
 
   // fill_verify.cc
   void take_up(std::vector<ChunkChecksum> recorded);

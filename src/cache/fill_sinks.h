@@ -1,0 +1,160 @@
+// Where the bytes of a transfer go: private parts of Fill, seen by fill_transfer.cc and
+// fill_pass.cc.
+#pragma once
+
+#include <thread>
+
+#include "cache/fill.h"
+
+namespace imgcachefs {
+
+// Cuts what arrives into chunks, writes them, and lands each as it is whole.
+class Fill::ChunkSink : public ByteSink {
+ public:
+  ChunkSink(Fill& fill, uint32_t first, std::stop_token stop)
+      : fill_(fill),
+        stop_(std::move(stop)),
+        chunk_(first),
+        at_(fill.map_.bytes({first, first + 1}).begin) {
+    std::lock_guard lock(fill.mutex_);
+    generation_ = fill.generation_;
+    around_ = fill.around_;
+  }
+
+  bool write(std::span<const std::byte> bytes) final {
+    while (!bytes.empty()) {
+      const ByteRange whole = fill_.map_.bytes({chunk_, chunk_ + 1});
+      if (at_ == whole.begin) {
+        const Take take = begin_chunk(chunk_);
+        if (take == Take::kStop) return false;
+        taking_ = take == Take::kYes;
+        if (taking_ && around_) buffer_.reserve(whole.size());
+      }
+      const size_t n = std::min<uint64_t>(bytes.size(), whole.end - at_);
+      if (taking_ && !keep(bytes.first(n))) return false;
+      at_ += n;
+      bytes = bytes.subspan(n);
+      if (at_ == whole.end) {
+        if (taking_ && !land()) return false;
+        ++chunk_;
+      }
+    }
+    return true;
+  }
+
+  unsigned generation() const { return generation_; }
+  const std::optional<Error>& error() const {
+    return error_;
+  }  // why write() said enough; none: no use for more
+
+ protected:
+  enum class Take { kYes, kNo, kStop };
+  virtual Take begin_chunk(uint32_t chunk) = 0;
+  virtual SpaceReservation& space() = 0;
+  virtual void chunk_landed() {}
+
+  // limit_rate holds back what nobody waits for, before the first of `mine`. It ends when a reader
+  // comes to need one of them, or has to wait for this transfer to end.
+  void hold_back(ChunkRange mine) {
+    Throttle& throttle = fill_.context_.throttle;
+    const uint64_t bytes = fill_.map_.bytes({mine.first, mine.first + 1}).size();
+    const auto until = std::chrono::steady_clock::now() + throttle.take(bytes);
+    std::unique_lock lock(fill_.mutex_);
+    const auto needed = [&] {
+      return fill_.dead_ || !fill_.held_.empty() || fill_.someone_waits_in(mine) ||
+             fill_.context_.transfers.demand_waits();
+    };
+    while (std::chrono::steady_clock::now() < until && !stop_.stop_requested()) {
+      if (needed()) return throttle.give_back(bytes);
+      fill_.pass_wanted_.wait_for(
+          lock, std::min<std::chrono::steady_clock::duration>(
+                    until - std::chrono::steady_clock::now(), std::chrono::milliseconds(20)));
+    }
+  }
+
+  Fill& fill_;
+  const std::stop_token stop_;
+  std::optional<Error> error_;
+  unsigned generation_ = 0;
+  bool around_ = false;
+
+ private:
+  bool keep(std::span<const std::byte> bytes) {
+    if (around_) {
+      buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
+      return true;
+    }
+    hasher_.update(bytes.data(), bytes.size());
+    auto written = posix::write_at(fill_.file_->fd(), bytes, at_);
+    if (!written) error_ = written.error();
+    return written.has_value();
+  }
+
+  bool land() {
+    WindowChunk window;
+    if (around_)
+      window = std::make_shared<const std::vector<std::byte>>(std::exchange(buffer_, {}));
+    // Around, a checksum that nobody will compare: no map is saved.
+    const uint64_t checksum = around_ ? 1 : hasher_.finish();
+    if (!fill_.landed(chunk_, generation_, checksum, std::move(window), space())) return false;
+    chunk_landed();
+    return true;
+  }
+
+  uint32_t chunk_;  // the one that `at_` lies in
+  uint64_t at_;     // offset of the next byte
+  bool taking_ = false;
+  ChunkHasher hasher_;
+  std::vector<std::byte> buffer_;
+};
+
+// Of a transfer that claimed its chunks.
+class Fill::ClaimSink final : public ChunkSink {
+ public:
+  ClaimSink(Fill& fill, ChunkMap::Claim& claim, SpaceReservation& space, Priority priority,
+            std::stop_token stop)
+      : ChunkSink(fill, claim.rest().first, std::move(stop)),
+        claim_(claim),
+        space_(space),
+        priority_(priority) {}
+
+ private:
+  Take begin_chunk(uint32_t) override {
+    if (priority_ == Priority::kDemand) return Take::kYes;
+    hold_back(claim_.rest());
+    return Take::kYes;
+  }
+
+  SpaceReservation& space() override { return space_; }
+  void chunk_landed() override { claim_.landed_first(); }
+
+  ChunkMap::Claim& claim_;
+  SpaceReservation& space_;
+  const Priority priority_;
+};
+
+// Of a pass over the whole image: takes what is missing as it comes by.
+class Fill::PassSink final : public ChunkSink {
+ public:
+  PassSink(Fill& fill, std::stop_token stop) : ChunkSink(fill, 0, std::move(stop)) {}
+
+ private:
+  Take begin_chunk(uint32_t chunk) override {
+    if (!fill_.wait_until_pass_wanted(chunk, generation_, stop_)) return Take::kStop;
+    {
+      std::lock_guard lock(fill_.mutex_);
+      if (fill_.map_.state(chunk) != ChunkMap::State::kAbsent) return Take::kNo;
+    }
+    if (around_) return Take::kYes;
+    hold_back({chunk, fill_.map_.count()});
+    if (auto room = fill_.reserve_ahead(chunk); !room) {
+      error_ = room.error();
+      return Take::kStop;
+    }
+    return Take::kYes;
+  }
+
+  SpaceReservation& space() override { return fill_.reservation_; }
+};
+
+}  // namespace imgcachefs

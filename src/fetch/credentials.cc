@@ -7,6 +7,7 @@
 #include <cerrno>
 
 #include "base/posix.h"
+#include "base/text.h"
 
 namespace imgcachefs {
 namespace {
@@ -29,12 +30,6 @@ constexpr std::array<std::string_view, 15> kKeys = {
     "cert",
     "key",
 };
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t\r");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t\r") + 1 - begin);
-}
 
 }  // namespace
 

@@ -2,14 +2,10 @@
 
 #include <string>
 
+#include "base/text.h"
+
 namespace imgcachefs {
 namespace {
-
-std::string_view trimmed(std::string_view text) {
-  const size_t begin = text.find_first_not_of(" \t");
-  if (begin == std::string_view::npos) return {};
-  return text.substr(begin, text.find_last_not_of(" \t") + 1 - begin);
-}
 
 // The order of DigestAlgo is the order of strength.
 void keep_stronger(std::optional<Digest>& best, std::string_view algo_name,

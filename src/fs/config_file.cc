@@ -6,17 +6,11 @@
 #include <sstream>
 
 #include "base/posix.h"
+#include "base/text.h"
 #include "fs/option_values.h"
 
 namespace imgcachefs {
 namespace {
-
-std::string trimmed(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r";
-  const size_t first = text.find_first_not_of(kBlank);
-  if (first == std::string_view::npos) return {};
-  return std::string(text.substr(first, text.find_last_not_of(kBlank) + 1 - first));
-}
 
 bool is_ours(const std::string& section, const std::vector<std::string>& mountpoints) {
   auto plain = parse_path(section);
@@ -34,19 +28,20 @@ Result<Settings> parse_config(const std::string& text, const std::string& path,
   std::istringstream lines(text);
   std::string raw;
   for (int number = 1; std::getline(lines, raw); ++number) {
-    const std::string line = trimmed(raw);
+    const std::string line(trimmed(raw));
     if (line.empty() || line[0] == '#' || line[0] == ';') continue;
     const std::string origin = fmt::format("{}:{}", path, number);
     if (line[0] == '[') {
       if (line.back() != ']')
         return fail(ErrorKind::kInvalid, fmt::format("{}: a section is [MOUNTPOINT]", origin));
-      into = is_ours(trimmed(std::string_view(line).substr(1, line.size() - 2)), mountpoints)
+      into = is_ours(std::string(trimmed(std::string_view(line).substr(1, line.size() - 2))),
+                     mountpoints)
                  ? &here
                  : nullptr;
       continue;
     }
     const size_t equals = line.find('=');
-    const std::string name = trimmed(std::string_view(line).substr(0, equals));
+    const std::string name(trimmed(std::string_view(line).substr(0, equals)));
     std::optional<std::string> value;
     if (equals != std::string::npos) value = trimmed(std::string_view(line).substr(equals + 1));
     if (name.empty())

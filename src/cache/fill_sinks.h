@@ -143,7 +143,11 @@ class Fill::PassSink final : public ChunkSink {
     if (!fill_.wait_until_pass_wanted(chunk, generation_, stop_)) return Take::kStop;
     {
       std::lock_guard lock(fill_.mutex_);
-      if (fill_.map_.state(chunk) != ChunkMap::State::kAbsent) return Take::kNo;
+      // What is claimed was asked for as a range before it was known that there are none: that
+      // transfer brings nothing, and the pass comes by only once.
+      const auto state = fill_.map_.state(chunk);
+      const bool hopeless = state == ChunkMap::State::kClaimed && fill_.checks_running_ == 0;
+      if (state != ChunkMap::State::kAbsent && !hopeless) return Take::kNo;
     }
     if (around_) return Take::kYes;
     hold_back({chunk, fill_.map_.count()});

@@ -228,6 +228,7 @@ bool Fill::landed(uint32_t chunk, unsigned generation, uint64_t checksum, Window
   {
     std::lock_guard lock(mutex_);
     if (dead_ || generation != generation_) return false;
+    if (map_.state(chunk) == ChunkMap::State::kPresent) return true;  // another transfer's
     const uint64_t size = map_.bytes({chunk, chunk + 1}).size();
     map_.land(chunk, checksum);
     if (!around_) {

@@ -3,6 +3,7 @@
 #include <gtest/gtest.h>
 #include <unistd.h>
 
+#include <array>
 #include <atomic>
 #include <cstdlib>
 #include <filesystem>
@@ -186,6 +187,43 @@ TEST(FillingWithoutRanges, LetsAFarReadWaitAndNoOther) {
   for (const Request& request : server.requests())
     if (request.method == "GET" && request.path == "/image" && request.range().empty()) ++passes;
   EXPECT_EQ(passes, 1u);
+}
+
+// A range that was asked for before it is known that there are none has laid claim to its chunk,
+// and the pass comes by only once.
+TEST(FillingWithoutRanges, TakesWhatAHopelessRangeHasClaimed) {
+  FaultServer server;
+  server.put("/image", Content::generated(kSize, 11));
+  std::atomic<unsigned> ranges = 0;
+  server.on_request([&](const Request& request) {
+    Behaviour behaviour;
+    behaviour.ignore_range = behaviour.no_accept_ranges = true;
+    // The second range is answered when all else is done.
+    if (!request.range().empty() && ranges++ == 1) behaviour.stall_before_head = true;
+    // And the pass begins when both were asked for.
+    if (!request.range().empty() && ranges == 1)
+      wait_until([&] { return ranges == 2; }, seconds(10));
+    return behaviour;
+  });
+  Mounted mount({.source = server.url(), .options = {"fill=demand", "low_speed_time=600"}});
+  std::atomic<int> done = 0;
+  std::vector<std::string> read(2);
+  std::vector<std::thread> readers;
+  const std::array<uint64_t, 2> places = {kSize - 4096, 4096};
+  for (size_t i = 0; i < 2; ++i)
+    readers.emplace_back([&, i] {
+      read[i] = mount.read("image", places[i], 4096);
+      ++done;
+    });
+  EXPECT_TRUE(wait_until([&] { return done == 2; }));
+  wait_until(
+      [&] {
+        server.release();
+        return done == 2;
+      },
+      seconds(10));
+  for (std::thread& reader : readers) reader.join();
+  for (size_t i = 0; i < 2; ++i) EXPECT_TRUE(read[i] == pattern_string(11, places[i], 4096)) << i;
 }
 
 // --- how fast, and over how many connections -----------------------------------------------------

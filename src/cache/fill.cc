@@ -156,8 +156,11 @@ void Fill::want(ChunkRange chunks, Actions& actions) {
     if (map_.find(ChunkMap::State::kAbsent, chunks, 1)) start_pass(actions);
   } else {
     const uint32_t most = std::max<uint32_t>(1, (64U << 20) / map_.chunk_size());
-    while (auto run = map_.find(ChunkMap::State::kAbsent, chunks, most))
+    while (!probing()) {
+      auto run = map_.find(ChunkMap::State::kAbsent, chunks, most);
+      if (!run) break;
       submit_demand(*run, actions);
+    }
   }
   while (auto run = map_.find(ChunkMap::State::kRecorded, chunks, map_.count())) {
     map_.claim(*run);

@@ -181,6 +181,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void transfer(ChunkMap::Claim claim, Priority priority, std::stop_token stop);
   void finish_transfer(ChunkMap::Claim claim, unsigned generation, Priority priority,
                        Result<ReadOutcome> outcome);
+  bool probing() const;  // with mutex_ held
   bool ends_the_fill(const Result<ReadOutcome>& outcome);
   bool someone_waits_in(ChunkRange chunks) const;  // with mutex_ held
   // False: this transfer is of no use any more. `space` pays for the chunk.

@@ -59,7 +59,8 @@ void Fill::pump_background(Actions& actions) {
     if (needed) start_pass(actions);
     return;
   }
-  while (background_running_ < kBackgroundStreams && next_segment()) submit_background(actions);
+  while (background_running_ < kBackgroundStreams && !probing() && next_segment())
+    submit_background(actions);
   if (!around_ && map_.complete()) background_ = false;
 }
 
@@ -79,6 +80,7 @@ void Fill::submit_background(Actions& actions) {
   actions.then.push_back([this, self = shared_from_this()] {
     context_.transfers.submit(Priority::kBackground, this, [this, self](std::stop_token stop) {
       std::optional<ChunkMap::Claim> claim;
+      Actions actions;
       {
         std::lock_guard lock(mutex_);
         const bool wanted = (background_ || (around_ && must_verify_)) && !dead_ && !complete_;
@@ -88,11 +90,19 @@ void Fill::submit_background(Actions& actions) {
           claim.emplace(self, *next);
         } else {
           --background_running_;
+          settle_all(actions);  // who waited to see what became of it
         }
       }
+      perform(std::move(actions));
       if (claim) transfer(std::move(*claim), Priority::kBackground, std::move(stop));
     });
   });
+}
+
+// Upstream did not say whether it sends ranges: the first request shows it, and each one more that
+// was sent beside it could bring the whole image to be thrown away.
+bool Fill::probing() const {
+  return info_.ranges == RangeSupport::kUnknown && demand_running_ + background_running_ > 0;
 }
 
 // Called with mutex_ held.
@@ -175,12 +185,16 @@ void Fill::finish_transfer(ChunkMap::Claim claim, unsigned generation, Priority 
     std::lock_guard lock(mutex_);
     --(priority == Priority::kBackground ? background_running_ : demand_running_);
     if (generation == generation_) map_.release(rest);
+    // What was put off to see what this request shows, or was asked for in a way that does not
+    // work.
+    bool ask_anew = info_.ranges == RangeSupport::kUnknown;
+    if (ask_anew && outcome) info_.ranges = RangeSupport::kYes;
     attempts_ += outcome ? outcome->attempts : 1;
     if (!outcome && generation == generation_ && !dead_) {
       const Error& error = outcome.error();
       if (error.kind == ErrorKind::kNoRanges) {
         info_.ranges = RangeSupport::kNo;
-        settle_all(actions);
+        ask_anew = true;
       } else {
         last_error_ = error.message;
         if (priority == Priority::kBackground) {
@@ -201,6 +215,7 @@ void Fill::finish_transfer(ChunkMap::Claim claim, unsigned generation, Priority 
         }
       }
     }
+    if (ask_anew) settle_all(actions);
     pump_background(actions);
   }
   perform(std::move(actions));

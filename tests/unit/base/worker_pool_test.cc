@@ -52,8 +52,8 @@ TEST(WorkerPool, RunsWhatIsQueuedBeforeItEnds) {
 TEST(WorkerPool, ThreadsHaveTheirName) {
   std::string seen;
   {
-    WorkerPool pool("imgcache-test", 1);
     std::promise<void> named;  // the name is given just after the start
+    WorkerPool pool("imgcache-test", 1);
     pool.submit([&] {
       named.get_future().wait();
       char name[16] = {};
@@ -68,9 +68,9 @@ TEST(WorkerPool, ThreadsHaveTheirName) {
 TEST(WorkerPool, WhatAJobHeldIsLetGoWithIt) {
   auto held = std::make_shared<int>(1);
   std::weak_ptr<int> watched = held;
+  std::promise<bool> gone;  // outlives the pool, whose job uses it
   WorkerPool pool("test", 1);
   pool.submit([held = std::move(held)] {});
-  std::promise<bool> gone;
   pool.submit([&] { gone.set_value(watched.expired()); });
   EXPECT_TRUE(gone.get_future().get());
 }

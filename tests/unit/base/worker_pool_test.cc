@@ -23,10 +23,10 @@ TEST(WorkerPool, OneThreadKeepsTheOrder) {
 }
 
 TEST(WorkerPool, ThreadsWorkAtOnce) {
-  WorkerPool pool("test", 4);
   std::latch all(4);  // nobody passes before all four are there
   std::atomic<int> passed{0};
   std::array<std::promise<void>, 4> done;
+  WorkerPool pool("test", 4);
   for (auto& promise : done)
     pool.submit([&] {
       all.arrive_and_wait();

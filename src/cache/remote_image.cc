@@ -94,10 +94,23 @@ std::unique_ptr<ImageHandle> RemoteImage::new_handle() {
   return std::make_unique<Handle>(shared_from_this(), fill_);
 }
 
+bool RemoteImage::over() const {
+  return dead_ || (committed_ && !fill_);
+}
+
+tl::unexpected<Error> RemoteImage::stale() const {
+  return fail(ErrorKind::kStale, fmt::format("{}: not the current image any more", id().str()));
+}
+
 void RemoteImage::open(OpenDone done) {
   std::unique_ptr<ImageHandle> handle;
   {
-    std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    // Looked up before, and committed or given up since: it must not be fetched a second time.
+    if (over()) {
+      lock.unlock();
+      return done(stale());
+    }
     if (fill_ && !moving_) {
       handle = new_handle();
     } else {
@@ -124,19 +137,23 @@ void RemoteImage::open_fill() {
 // Opens or closes are over: whoever came meanwhile is served.
 void RemoteImage::moved() {
   std::vector<std::pair<OpenDone, std::unique_ptr<ImageHandle>>> opened;
+  std::vector<OpenDone> refused;
   {
     std::lock_guard lock(mutex_);
     moving_ = false;
-    if (!opening_.empty() && !fill_) {
+    if (over()) {
+      refused = std::exchange(opening_, {});
+    } else if (!opening_.empty() && !fill_) {
       moving_ = true;
     } else {
       for (OpenDone& done : std::exchange(opening_, {}))
         opened.emplace_back(std::move(done), new_handle());
     }
-    if (!moving_ && opened.empty()) return;
+    if (!moving_ && opened.empty() && refused.empty()) return;
   }
-  if (opened.empty()) return open_fill();
+  if (opened.empty() && refused.empty()) return open_fill();
   for (auto& [done, handle] : opened) done(std::move(handle));
+  for (OpenDone& done : refused) done(stale());
 }
 
 void RemoteImage::release() {

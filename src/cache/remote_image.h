@@ -65,6 +65,8 @@ class RemoteImage final : public Image,
   std::unique_ptr<ImageHandle> new_handle();  // with mutex_ held
   void moved();                               // ends `moving_`
   void open_fill();
+  bool over() const;  // nothing is to be opened any more; with mutex_ held
+  tl::unexpected<Error> stale() const;
   void release();
   void drop_finished_fill();
   void fill_committed(const Fill& fill) override;

@@ -151,10 +151,11 @@ Result<std::shared_ptr<Image>> ImageStore::learnt(const ImageId& id,
     drop_cached(*cached, "changed upstream");
   }
   const bool resume = !remote;  // a predecessor that is still in the table is being given up
-  remote = std::make_shared<RemoteImage>(context_, static_cast<RemoteImageOwner&>(*this), *said,
-                                         table_.next_serial(), table_.last_error(id), resume);
-  table_.put(remote);
-  return std::shared_ptr<Image>(remote);
+  auto made = std::make_shared<RemoteImage>(context_, static_cast<RemoteImageOwner&>(*this), *said,
+                                            table_.next_serial(), table_.last_error(id), resume);
+  // Two answers may be taken in at once: one image comes of them, and one fill.
+  if (!table_.put(made, remote.get())) return learnt(id, said);
+  return std::shared_ptr<Image>(made);
 }
 
 void ImageStore::open_image(const std::shared_ptr<Image>& image, OpenDone done) {

@@ -1,5 +1,7 @@
 #include "cache/image_table.h"
 
+#include <utility>
+
 namespace imgcachefs {
 
 bool ImageTable::fresh(const Entry& entry) const {
@@ -50,9 +52,13 @@ void ImageTable::refused(const ImageId& id, const Error& error) {
   entry.heard.reset();
 }
 
-void ImageTable::put(const std::shared_ptr<RemoteImage>& image) {
+bool ImageTable::put(const std::shared_ptr<RemoteImage>& image, const RemoteImage* instead_of) {
+  std::shared_ptr<RemoteImage> last;  // freed outside the lock
   std::lock_guard lock(mutex_);
-  entries_[image->id()].remote = image;
+  auto& current = entries_[image->id()].remote;
+  if (current.get() != instead_of) return false;
+  last = std::exchange(current, image);
+  return true;
 }
 
 bool ImageTable::remove(const RemoteImage& image, const std::string& error) {

@@ -49,7 +49,8 @@ class ImageTable {
 
   void heard(const ImageId& id);                        // upstream spoke of it just now
   void refused(const ImageId& id, const Error& error);  // ... to say that there is none
-  void put(const std::shared_ptr<RemoteImage>& image);
+  // False, and nothing done, when `instead_of` is not the current one (nullptr: none is) any more.
+  bool put(const std::shared_ptr<RemoteImage>& image, const RemoteImage* instead_of);
   // False: it was not the current one. `error`: for its successor.
   bool remove(const RemoteImage& image, const std::string& error);
   void forget_cached(const ImageId& id);

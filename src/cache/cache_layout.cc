@@ -185,38 +185,44 @@ std::string CacheLayout::index_path() const {
   return path_ + "/" + kIndexFile;
 }
 
-Result<std::vector<StoredFile>> CacheLayout::list(Place place) const {
-  std::vector<StoredFile> files;
-  if (dir(place) < 0) return files;
+Status CacheLayout::each(Place place,
+                         const std::function<Status(const posix::DirEntry&, ImageId)>& see) const {
+  if (dir(place) < 0) return {};
   auto entries = posix::list_dir(dir(place));
   if (!entries) return fail(entries.error().in(path_));
   for (const posix::DirEntry& entry : *entries) {
     if (!may_be_file(entry)) continue;
     auto id = ImageId::parse(entry.name);
     if (!id) continue;
-    auto st = posix::stat_at(dir(place), entry.name);
-    if (!st && st.error().kind == ErrorKind::kNotFound) continue;  // gone meanwhile
-    if (!st) return fail(st.error().in(path_));
-    if (S_ISREG(st->st_mode)) files.push_back({std::move(*id), *st});
+    if (auto seen = see(entry, std::move(*id)); !seen) return seen;
   }
+  return {};
+}
+
+Result<std::vector<StoredFile>> CacheLayout::list(Place place) const {
+  std::vector<StoredFile> files;
+  auto listed = each(place, [&](const posix::DirEntry& entry, ImageId id) -> Status {
+    auto st = posix::stat_at(dir(place), entry.name);
+    if (!st && st.error().kind == ErrorKind::kNotFound) return {};  // gone meanwhile
+    if (!st) return fail(st.error().in(path_));
+    if (S_ISREG(st->st_mode)) files.push_back({std::move(id), *st});
+    return {};
+  });
+  if (!listed) return fail(listed.error());
   return files;
 }
 
 Result<std::vector<ImageId>> CacheLayout::names(Place place) const {
   std::vector<ImageId> ids;
-  if (dir(place) < 0) return ids;
-  auto entries = posix::list_dir(dir(place));
-  if (!entries) return fail(entries.error().in(path_));
-  for (const posix::DirEntry& entry : *entries) {
-    if (!may_be_file(entry)) continue;
-    auto id = ImageId::parse(entry.name);
-    if (!id) continue;
+  auto listed = each(place, [&](const posix::DirEntry& entry, ImageId id) -> Status {
     if (entry.type == DT_UNKNOWN) {
       auto st = posix::stat_at(dir(place), entry.name);
-      if (!st || !S_ISREG(st->st_mode)) continue;
+      if (!st || !S_ISREG(st->st_mode)) return {};
     }
-    ids.push_back(std::move(*id));
-  }
+    ids.push_back(std::move(id));
+    return {};
+  });
+  if (!listed) return fail(listed.error());
   return ids;
 }
 

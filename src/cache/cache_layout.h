@@ -16,6 +16,7 @@
 // Immutable after open(); every method is thread-safe.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -62,6 +63,9 @@ class CacheLayout {
 
  private:
   CacheLayout() = default;
+
+  // Shows each entry that may be an image's file, until `see` fails.
+  Status each(Place place, const std::function<Status(const posix::DirEntry&, ImageId)>& see) const;
 
   std::string path_;
   UniqueFd cached_, incomplete_, invalid_, queue_, maps_;

@@ -36,7 +36,7 @@ Result<std::vector<ImageId>> Catalogue::names(std::stop_token stop) {
   if (config_.list_all) {
     ask(std::move(stop));
     std::lock_guard lock(mutex_);
-    names->insert(names->end(), said_.begin(), said_.end());
+    for (const CatalogueEntry& entry : said_) names->push_back(entry.id);
   }
   std::sort(names->begin(), names->end());
   names->erase(std::unique(names->begin(), names->end()), names->end());

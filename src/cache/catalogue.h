@@ -31,7 +31,7 @@ class Catalogue {
   Upstream& upstream_;
   std::mutex asking_;
   std::mutex mutex_;
-  std::vector<ImageId> said_;
+  std::vector<CatalogueEntry> said_;
   std::optional<std::chrono::steady_clock::time_point> ask_again_;  // nullopt: never asked
 };
 

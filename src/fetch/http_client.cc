@@ -110,16 +110,15 @@ class HttpClient::Session {
   }
 
   void prepare_secrets(const HttpConfig& config) {
-    const Credentials& secrets = config.credentials;
-    set(CURLOPT_SSLCERT, config.cert.empty() ? secrets.get("cert") : config.cert);
-    set(CURLOPT_SSLKEY, config.key.empty() ? secrets.get("key") : config.key);
-    if (!secrets.get("token").empty()) {
+    set(CURLOPT_SSLCERT, config.cert);
+    set(CURLOPT_SSLKEY, config.key);
+    if (!config.login.bearer.empty()) {
       set(CURLOPT_HTTPAUTH, CURLAUTH_BEARER);
-      set(CURLOPT_XOAUTH2_BEARER, secrets.get("token"));
-    } else if (!secrets.get("username").empty()) {
+      set(CURLOPT_XOAUTH2_BEARER, config.login.bearer);
+    } else if (!config.login.username.empty()) {
       set(CURLOPT_HTTPAUTH, CURLAUTH_BASIC);
-      set(CURLOPT_USERNAME, secrets.get("username"));
-      set(CURLOPT_PASSWORD, secrets.get("password"));
+      set(CURLOPT_USERNAME, config.login.username);
+      set(CURLOPT_PASSWORD, config.login.password);
     }
   }
 
@@ -231,13 +230,26 @@ tl::expected<HttpHead, Failure> HttpClient::perform(const HttpRequest& request,
     std::array<char, CURL_ERROR_SIZE> detail{};
     HeaderList headers(curl_slist_append(nullptr, "Accept-Encoding: identity"),
                        &curl_slist_free_all);
-    for (const auto& [name, value] : request.headers)
-      curl_slist_append(headers.get(), (name + ": " + value).c_str());
+    auto add = [&](const auto& more) {
+      for (const auto& [name, value] : more)
+        curl_slist_append(headers.get(), (name + ": " + value).c_str());
+    };
+    add(request.headers);
 
     session->prepare(config_);
-    if (url.same_origin(*first)) session->prepare_secrets(config_);
+    if (url.same_origin(*first)) {
+      session->prepare_secrets(config_);
+      add(request.secret_headers);
+    }
     session->set(CURLOPT_URL, exchange.head().url);
-    session->set(CURLOPT_NOBODY, request.head ? 1L : 0L);
+    if (request.post) {
+      curl_slist_append(headers.get(), "Content-Type: application/json");
+      curl_slist_append(headers.get(), "Expect:");  // no round trip to ask whether it may come
+      session->set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.post->size()));
+      session->set(CURLOPT_POSTFIELDS, request.post->data());
+    } else {
+      session->set(CURLOPT_NOBODY, request.head ? 1L : 0L);
+    }
     session->set(CURLOPT_HTTPHEADER, headers.get());
     session->set(CURLOPT_ERRORBUFFER, detail.data());
     session->set(CURLOPT_HEADERFUNCTION, &on_header);
@@ -264,6 +276,7 @@ tl::expected<HttpHead, Failure> HttpClient::perform(const HttpRequest& request,
       return tl::unexpected(
           final_failure(ErrorKind::kProtocol, fmt::format("{}: redirect refused: {}", shown, why)));
     };
+    if (request.post) return refuse("a POST is not sent on");
     if (redirects == kMostRedirects) return refuse("too many in a row");
     auto next = Url::parse(session->redirect_url());
     if (!next) return refuse(next.error().message);

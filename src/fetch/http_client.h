@@ -5,9 +5,10 @@
 // total timeout unless asked for; a transfer that is too slow for too long fails (HttpConfig). A
 // response must come as it is: any Content-Encoding but identity is kProtocol.
 //
-// Redirects are followed here and not by libcurl, because of the secrets: Authorization and the
-// client certificate go to the origin (scheme, host, port) of the first URL only. At most 10, http
-// and https only, never from https back to http.
+// Redirects are followed here and not by libcurl, because of the secrets: Authorization, the secret
+// headers and the client certificate go to the origin (scheme, host, port) of the first URL only.
+// At most 10, http and https only, never from https back to http. A POST is not sent on at all: its
+// body is a secret, too.
 //
 // libcurl starts threads for name look-ups: make a client after the program went to the background.
 // The first client made also has the process ignore SIGPIPE, unless somebody handles it.
@@ -22,7 +23,7 @@
 #include <utility>
 #include <vector>
 
-#include "fetch/http_directory.h"
+#include "fetch/http_config.h"
 #include "fetch/http_exchange.h"
 #include "fetch/http_head.h"
 #include "fetch/retry.h"
@@ -31,8 +32,11 @@ namespace imgcachefs {
 
 struct HttpRequest {
   std::string url;
-  bool head = false;  // HEAD instead of GET
+  bool head = false;                     // HEAD instead of GET
+  std::optional<std::string> post = {};  // POST with this body, which is JSON
   std::vector<std::pair<std::string, std::string>> headers = {};
+  // For the origin of `url` only: left out where a redirect leads to another one.
+  std::vector<std::pair<std::string, std::string>> secret_headers = {};
   std::optional<std::chrono::milliseconds> total_timeout =
       {};  // of the exchange with its redirects
 };

@@ -1,10 +1,8 @@
 #include "fetch/http_directory.h"
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include <array>
-#include <cerrno>
 
 #include "base/log.h"
 #include "fetch/autoindex.h"
@@ -35,7 +33,7 @@ class HttpDirectory : public Upstream {
                list("MD5SUMS", DigestAlgo::kMd5, believe)} {}
 
   Result<ImageInfo> stat(const ImageId& id, Patience patience, std::stop_token stop) override;
-  Result<std::vector<ImageId>> list(Patience patience, std::stop_token stop) override;
+  Result<std::vector<CatalogueEntry>> list(Patience patience, std::stop_token stop) override;
   Result<std::optional<Digest>> digest(const ImageInfo& info, bool fresh,
                                        std::stop_token stop) override;
   Result<ReadOutcome> read(const ImageInfo& info, ByteRange range, ByteSink& sink,
@@ -148,7 +146,7 @@ Result<ImageInfo> HttpDirectory::stat(const ImageId& id, Patience patience, std:
                    .digest = std::nullopt};
 }
 
-Result<std::vector<ImageId>> HttpDirectory::list(Patience patience, std::stop_token stop) {
+Result<std::vector<CatalogueEntry>> HttpDirectory::list(Patience patience, std::stop_token stop) {
   HttpQuestion asked = question(url_.str(), patience);
   asked.body_limit = kLongestListing;
   auto answer = ask(client_, stats_, asked, stop);
@@ -157,7 +155,10 @@ Result<std::vector<ImageId>> HttpDirectory::list(Patience patience, std::stop_to
   if (!from) return fail(from.error());
   auto ids = parse_autoindex(answer->body, answer->head.header("content-type").value_or(""), *from);
   if (!ids) return fail(ids.error().in(redacted_url(answer->head.url)));
-  return ids;
+  std::vector<CatalogueEntry> entries;
+  entries.reserve(ids->size());
+  for (ImageId& id : *ids) entries.push_back({std::move(id)});
+  return entries;
 }
 
 Result<std::optional<Digest>> HttpDirectory::digest(const ImageInfo& info, bool fresh,
@@ -215,15 +216,7 @@ Result<std::unique_ptr<Upstream>> open_http_directory(const std::string& text,
   if (!url->user_info.empty())
     return invalid("user and password do not belong into the URL; use credentials=FILE");
   if (!url->query.empty()) return invalid("a directory has no query");
-  if (!config.credentials.get("token").empty() && !config.credentials.get("username").empty())
-    return invalid("the credentials file has both a token and a username");
-  for (const auto& [option, file] :
-       {std::pair("ca_file", config.ca_file), std::pair("cert", config.cert),
-        std::pair("key", config.key), std::pair("cert", config.credentials.get("cert")),
-        std::pair("key", config.credentials.get("key"))})
-    if (!file.empty() && ::access(file.c_str(), R_OK) != 0)
-      return fail(ErrorKind::kInvalid,
-                  fmt::format("{}: {}", option, system_error(file, errno).message));
+  if (auto readable = config.check_files(); !readable) return fail(readable.error());
   if (!url->path.ends_with('/')) url->path += '/';
   return std::make_unique<HttpDirectory>(std::move(*url), config, believe);
 }

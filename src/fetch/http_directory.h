@@ -9,22 +9,10 @@
 #include <memory>
 #include <string>
 
-#include "fetch/credentials.h"
+#include "fetch/http_config.h"
 #include "fetch/upstream.h"
 
 namespace imgcachefs {
-
-// How patient and how trusting we are with an HTTP server; the mount options of the same names.
-struct HttpConfig {
-  std::chrono::seconds connect_timeout{10};
-  uint64_t low_speed_limit = 1024;          // bytes per second ...
-  std::chrono::seconds low_speed_time{30};  // ... for so long: a failed attempt
-  unsigned retries =
-      5;  // failed attempts in a row after which we give up: one more is made than this
-  std::string ca_file, cert, key, proxy;  // empty: libcurl's defaults
-  bool insecure = false;
-  Credentials credentials;
-};
 
 // `url`: http or https, a directory (a missing last '/' is added), without user information.
 // `believe`: how long the checksum lists are believed without asking again.

@@ -72,6 +72,25 @@ struct UpstreamStats {
   std::atomic<uint64_t> errors{0};    // attempts that failed
 };
 
+// An image as a catalogue lists it.
+struct CatalogueEntry {
+  ImageId id;
+  std::string name = {};                 // upstream's name of it, any text; "" when it has none
+  std::optional<WallTime> created = {};  // tells the newest of several with the same name
+  std::optional<ImageInfo> info = {};    // when the catalogue says as much as stat() would
+};
+
+class ImageNames {
+ public:
+  // The image of that name; of several the one created last. kNotFound when there is none; else as
+  // Upstream::stat(). Thread-safe.
+  virtual Result<CatalogueEntry> find_named(const std::string& name, Patience patience,
+                                            std::stop_token stop) = 0;
+
+ protected:
+  ~ImageNames() = default;
+};
+
 class Upstream {
  public:
   virtual ~Upstream() = default;
@@ -79,8 +98,12 @@ class Upstream {
   // What upstream says of an image now. kNotFound, kDenied, kTimeout, kUnavailable, kProtocol.
   virtual Result<ImageInfo> stat(const ImageId& id, Patience patience, std::stop_token stop) = 0;
 
-  // The IDs upstream has, in any order, for `list=all`. Names that are no ImageId are left out.
-  virtual Result<std::vector<ImageId>> list(Patience patience, std::stop_token stop) = 0;
+  // The images upstream has, in any order, for `list=all`. What is no ImageId is left out.
+  virtual Result<std::vector<CatalogueEntry>> list(Patience patience, std::stop_token stop) = 0;
+
+  // Where images have names beside their IDs, whom to ask for them; nullptr where they have none.
+  // Lives as long as the upstream.
+  virtual ImageNames* names() { return nullptr; }
 
   // The checksum the image must have, if upstream publishes one; nullopt only when it certainly
   // does not. `fresh`: believe nothing learnt before this call (after a mismatch).

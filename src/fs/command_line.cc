@@ -11,7 +11,6 @@
 #include "fs/option_table.h"
 #include "fs/option_values.h"
 #include "fs/settings.h"
-#include "fs/source.h"
 
 namespace imgcachefs {
 namespace {
@@ -101,7 +100,8 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   if (split_up->source.empty() || split_up->mountpoint.empty())
     return fail(ErrorKind::kInvalid,
                 "usage: imgcachefs SOURCE MOUNTPOINT [-o opt[,opt...]] [-f] [-d] [-h] [-V]");
-  if (auto good = check_source(split_up->source); !good) return fail(good.error());
+  auto where = Source::parse(split_up->source);
+  if (!where) return fail(where.error());
 
   Settings dash_o;
   for (const std::string& text : split_up->dash_o)
@@ -129,8 +129,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
       !applied)
     return fail(applied.error());
   options.source = split_up->source;
-  // With or without its last slash it is the same directory, and its cache the same cache.
-  options.store.source = options.source + (options.source.ends_with('/') ? "" : "/");
+  options.where = std::move(*where);
   options.foreground = split_up->foreground || split_up->debug;
   options.log.background = !options.foreground;
   if (split_up->debug) options.log.level = "debug";
@@ -140,8 +139,12 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
 std::string help_text() {
   return "usage: imgcachefs SOURCE MOUNTPOINT [-o opt[,opt...]] [-f] [-d] [-h] [-V]\n"
          "\n"
-         "Shows the images of SOURCE (http://HOST/DIR/ or https://HOST/DIR/) as read-only files\n"
-         "at MOUNTPOINT and keeps what is read of them in a cache directory.\n"
+         "Shows the images of SOURCE as read-only files at MOUNTPOINT and keeps what is read of\n"
+         "them in a cache directory. SOURCE is one of\n"
+         "\n"
+         "  http://HOST/DIR/       a plain HTTP directory; https too\n"
+         "  glance+http://HOST     OpenStack's Glance there; glance+https too\n"
+         "  glance:[AUTH_URL]      Glance where Keystone's catalogue says it is\n"
          "\n"
          "  -f  stay in the foreground\n"
          "  -d  stay in the foreground, with debug log\n"

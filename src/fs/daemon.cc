@@ -12,7 +12,7 @@
 
 #include "base/log.h"
 #include "cache/image_store.h"
-#include "fetch/http_directory.h"
+#include "fetch/open_upstream.h"
 #include "fs/image_fs.h"
 #include "fs/mount_session.h"
 #include "fs/mount_table.h"
@@ -43,14 +43,15 @@ Status serve(const MountOptions& options, StartSignal& start) {
   block_end_signals();
   raise_descriptor_limit();
 
-  // What checksum lists say is believed as long as what is said of images.
-  const auto believe = options.store.revalidate.value_or(std::chrono::seconds(300));
-  auto upstream = open_http_directory(options.source, options.http, believe);
-  if (!upstream) return fail(upstream.error());
-  auto store = ImageStore::open(options.store, **upstream);
+  auto opened = open_upstream(options.where, options.upstream);
+  if (!opened) return fail(opened.error());
+  Upstream& upstream = *opened->upstream;
+  StoreConfig config = options.store;
+  config.source = opened->record;
+  auto store = ImageStore::open(config, upstream);
   if (!store) return fail(store.error());
 
-  ImageFs fs(**store, (*upstream)->stats(),
+  ImageFs fs(**store, upstream.stats(),
              {IMGCACHEFS_VERSION, options.source, options.store.cache_dir, "off"},
              {options.uid, options.gid, options.mode});
   fs.on_ready([&] {
@@ -143,8 +144,13 @@ int mount_and_serve(const MountOptions& given) {
   if (!options.credentials.empty()) {
     auto credentials = Credentials::load(options.credentials);
     if (!credentials) return complain(kExitUsage, credentials.error().message);
-    options.http.credentials = std::move(*credentials);
+    options.upstream.secrets = std::move(*credentials);
   }
+  // What checksum lists say is believed as long as what is said of images.
+  options.upstream.believe = options.store.revalidate.value_or(options.upstream.believe);
+  // Only to see whether it can be: what is wrong with the options is told before anything is begun.
+  if (auto upstream = open_upstream(options.where, options.upstream); !upstream)
+    return complain(kExitUsage, upstream.error().message);
   auto fit = prepare_mount_point(options.mountpoint, options.store.cache_dir, options.log.file);
   if (!fit) return complain(kExitMountFailed, fit.error().message);
   return options.foreground ? run(options, StartSignal()) : run_in_background(options);

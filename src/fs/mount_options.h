@@ -9,7 +9,7 @@
 
 #include "base/log.h"
 #include "cache/store_config.h"
-#include "fetch/http_directory.h"
+#include "fetch/open_upstream.h"
 
 namespace imgcachefs {
 
@@ -23,8 +23,9 @@ struct MountOptions {
   bool allow_other = false;
 
   LogConfig log;
-  StoreConfig store;        // `source` is filled in too
-  HttpConfig http;          // without the credentials: they are read by who mounts
+  StoreConfig store;        // without `source`, which follows from all the others
+  Source where;             // what `source` means
+  UpstreamConfig upstream;  // without the secrets: they are read by who mounts
   std::string credentials;  // path of the file; empty: none
   bool passthrough = true;  // `auto`: use it where it is possible
 

@@ -110,47 +110,60 @@ constexpr std::array kOptions = {
            }},
     Option{"connect_timeout", Takes::kValue, "TIME", "10", "patience with a connection",
            [](MountOptions& o, const std::string& t) {
-             return into(o.http.connect_timeout, parse_positive_duration(t));
+             return into(o.upstream.http.connect_timeout, parse_positive_duration(t));
            }},
     Option{"low_speed_limit", Takes::kValue, "SIZE", "1K",
            "slower than this, in bytes per second ...",
            [](MountOptions& o, const std::string& t) {
-             return into(o.http.low_speed_limit, parse_size(t));
+             return into(o.upstream.http.low_speed_limit, parse_size(t));
            }},
     Option{"low_speed_time", Takes::kValue, "TIME", "30", "... for so long is a failed attempt",
            [](MountOptions& o, const std::string& t) {
-             return into(o.http.low_speed_time, parse_positive_duration(t));
+             return into(o.upstream.http.low_speed_time, parse_positive_duration(t));
            }},
-    Option{
-        "retries", Takes::kValue, "N", "5",
-        "failed attempts in a row that are made good by another",
-        [](MountOptions& o, const std::string& t) { return into(o.http.retries, parse_count(t)); }},
+    Option{"retries", Takes::kValue, "N", "5",
+           "failed attempts in a row that are made good by another",
+           [](MountOptions& o, const std::string& t) {
+             return into(o.upstream.http.retries, parse_count(t));
+           }},
     Option{"ca_file", Takes::kValue, "FILE", "libcurl's", "certificates that are trusted",
            [](MountOptions& o, const std::string& t) {
-             return into(o.http.ca_file, parse_optional_path(t));
+             return into(o.upstream.http.ca_file, parse_optional_path(t));
            }},
     Option{"cert", Takes::kValue, "FILE", "none", "client certificate",
            [](MountOptions& o, const std::string& t) {
-             return into(o.http.cert, parse_optional_path(t));
+             return into(o.upstream.http.cert, parse_optional_path(t));
            }},
     Option{"key", Takes::kValue, "FILE", "none", "private key of the client certificate",
            [](MountOptions& o, const std::string& t) {
-             return into(o.http.key, parse_optional_path(t));
+             return into(o.upstream.http.key, parse_optional_path(t));
            }},
     Option{"proxy", Takes::kValue, "URL", "libcurl's", "proxy, as libcurl means it",
-           [](MountOptions& o, const std::string& t) { return into(o.http.proxy, parse_text(t)); }},
-    Option{
-        "insecure", Takes::kFlag, "", "false", "do not check the server's certificate",
-        [](MountOptions& o, const std::string& t) { return into(o.http.insecure, parse_flag(t)); }},
+           [](MountOptions& o, const std::string& t) {
+             return into(o.upstream.http.proxy, parse_text(t));
+           }},
+    Option{"insecure", Takes::kFlag, "", "false", "do not check the server's certificate",
+           [](MountOptions& o, const std::string& t) {
+             return into(o.upstream.http.insecure, parse_flag(t));
+           }},
     Option{"credentials", Takes::kValue, "FILE", "none",
            "secrets; a regular file with mode 0600 or stricter",
            [](MountOptions& o, const std::string& t) {
              return into(o.credentials, parse_optional_path(t));
            }},
-    Option{"cloud", Takes::kValue, "NAME", "none", "an entry of clouds.yaml", set_unsupported},
-    Option{"region", Takes::kValue, "NAME", "any", "region of the endpoint", set_unsupported},
-    Option{"interface", Takes::kValue, "NAME", "public", "interface of the endpoint",
-           set_unsupported},
+    Option{"cloud", Takes::kValue, "NAME", "none", "an entry of clouds.yaml, for Glance",
+           [](MountOptions& o, const std::string& t) {
+             return into(o.upstream.cloud, parse_text(t));
+           }},
+    Option{"region", Takes::kValue, "NAME", "any", "region of Glance's endpoint in the catalogue",
+           [](MountOptions& o, const std::string& t) {
+             return into(o.upstream.region, parse_text(t));
+           }},
+    Option{"interface", Takes::kValue, "NAME", "public",
+           "interface of Glance's endpoint: public, internal or admin",
+           [](MountOptions& o, const std::string& t) {
+             return into(o.upstream.interface_, parse_interface(t));
+           }},
     Option{"platform", Takes::kValue, "OS/ARCH[/VARIANT]", "this machine's",
            "what an OCI index resolves to", set_unsupported},
     Option{"redis", Takes::kValue, "URL", "none", "layer info shared by hosts", set_unsupported},

@@ -43,6 +43,13 @@ Result<std::string> parse_text(const std::string& text) {
   return text;
 }
 
+Result<std::string> parse_interface(const std::string& text) {
+  // OpenStack's older name of the same thing was publicURL.
+  for (const char* known : {"public", "internal", "admin"})
+    if (text == known || text == std::string(known) + "URL") return std::string(known);
+  return wrong("is public, internal or admin");
+}
+
 Result<std::string> parse_path(const std::string& text) {
   if (text.empty()) return wrong("is a path");
   // The daemon's working directory is /: what was meant is relative to ours.

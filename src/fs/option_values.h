@@ -18,6 +18,7 @@ Result<bool> parse_flag(const std::string& text);                  // true 1 yes
 Result<std::string> parse_text(const std::string& text);           // anything
 Result<std::string> parse_path(const std::string& text);           // made absolute; not empty
 Result<std::string> parse_optional_path(const std::string& text);  // empty stays empty
+Result<std::string> parse_interface(const std::string& text);      // public, internal, admin
 Result<unsigned> parse_count(const std::string& text);
 Result<unsigned> parse_connections(const std::string& text);  // 1 to 256
 Result<uint64_t> parse_rate(const std::string& text);         // a size, or none (0)

@@ -19,7 +19,8 @@ class HttpSecrets : public ::testing::Test {
   }
   HttpConfig with(const std::string& text) {
     HttpConfig config = quick_config();
-    config.credentials = credentials(text);
+    if (auto added = config.add_login(credentials(text)); !added)
+      throw std::runtime_error(added.error().message);
     return config;
   }
   static std::string read_all(Upstream& upstream, const std::string& id = "image") {
@@ -179,8 +180,8 @@ TEST_F(HttpSecrets, ClientCertificate) {
   EXPECT_EQ(read_all(*open_directory(server.url(), by_option)), "hello");
 
   HttpConfig by_file = config;
-  by_file.credentials =
-      credentials("cert = " + client_side.cert_file + "\nkey = " + client_side.key_file + "\n");
+  by_file.add_certificate(
+      credentials("cert = " + client_side.cert_file + "\nkey = " + client_side.key_file + "\n"));
   EXPECT_EQ(read_all(*open_directory(server.url(), by_file)), "hello");
 }
 
@@ -193,7 +194,7 @@ TEST_F(HttpSecrets, WhatCannotBeOpened) {
       EXPECT_EQ(opened.error().message.find("hush"), std::string::npos);
     }
   }
-  EXPECT_KIND(open_http_directory("http://h/", with("token = a\nusername = b\n"), 300s),
+  EXPECT_KIND(HttpConfig().add_login(credentials("token = a\nusername = b\n")),
               ErrorKind::kInvalid);
   HttpConfig absent = config;
   absent.ca_file = dir_.file("absent.pem");

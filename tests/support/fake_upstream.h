@@ -93,12 +93,12 @@ class FakeUpstream final : public Upstream {
     return ImageInfo{id, at->second.bytes.size(), {at->second.etag, ""}, {}, at->second.ranges, {}};
   }
 
-  Result<std::vector<ImageId>> list(Patience, std::stop_token) override {
+  Result<std::vector<CatalogueEntry>> list(Patience, std::stop_token) override {
     std::lock_guard lock(mutex_);
     if (error_) return fail(*error_);
-    std::vector<ImageId> ids;
-    for (auto& [name, image] : images_) ids.push_back(ImageId::parse(name).value());
-    return ids;
+    std::vector<CatalogueEntry> entries;
+    for (auto& [name, image] : images_) entries.push_back({ImageId::parse(name).value()});
+    return entries;
   }
 
   Result<std::optional<Digest>> digest(const ImageInfo& info, bool, std::stop_token stop) override {

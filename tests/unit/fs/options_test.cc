@@ -15,6 +15,7 @@
 namespace imgcachefs {
 namespace {
 
+using namespace std::string_literals;
 using testing::AllOf;
 using testing::HasSubstr;
 using Environment = std::map<std::string, std::string>;
@@ -74,11 +75,11 @@ TEST(Options, DefaultsAreThoseOfTheContract) {
   EXPECT_EQ(o.store.negative_ttl.count(), 5);
   EXPECT_FALSE(o.store.list_all);
   EXPECT_EQ(o.store.connections, 8u);
-  EXPECT_EQ(o.http.connect_timeout.count(), 10);
-  EXPECT_EQ(o.http.low_speed_limit, 1024u);
-  EXPECT_EQ(o.http.low_speed_time.count(), 30);
-  EXPECT_EQ(o.http.retries, 5u);
-  EXPECT_FALSE(o.http.insecure);
+  EXPECT_EQ(o.upstream.http.connect_timeout.count(), 10);
+  EXPECT_EQ(o.upstream.http.low_speed_limit, 1024u);
+  EXPECT_EQ(o.upstream.http.low_speed_time.count(), 30);
+  EXPECT_EQ(o.upstream.http.retries, 5u);
+  EXPECT_FALSE(o.upstream.http.insecure);
   EXPECT_EQ(o.uid, ::getuid());
   EXPECT_EQ(o.gid, ::getgid());
   EXPECT_EQ(o.mode, 0444u);
@@ -130,9 +131,9 @@ TEST(Options, FlagsStandAloneOrWithAValue) {
     EXPECT_TRUE(options({"-o", std::string("allow_other=") + yes}).allow_other) << yes;
   for (const char* no : {"false", "0", "no"})
     EXPECT_FALSE(options({"-o", std::string("allow-other=") + no}).allow_other) << no;
-  EXPECT_TRUE(options({"--insecure"}).http.insecure);
-  EXPECT_TRUE(options({"--insecure=true"}).http.insecure);
-  EXPECT_FALSE(options({"--insecure=no", "-o", "insecure"}).http.insecure);
+  EXPECT_TRUE(options({"--insecure"}).upstream.http.insecure);
+  EXPECT_TRUE(options({"--insecure=true"}).upstream.http.insecure);
+  EXPECT_FALSE(options({"--insecure=no", "-o", "insecure"}).upstream.http.insecure);
   EXPECT_THAT(refusal({"-o", "insecure=maybe"}), AllOf(HasSubstr("insecure"), HasSubstr("maybe")));
   // A flag does not swallow what follows it.
   auto line = parse_command_line({"--insecure", "http://h/", "/tmp"}, {});
@@ -196,15 +197,22 @@ TEST(Options, PathsAreMadeAbsoluteForTheDaemonLeavesTheDirectory) {
   MountOptions o = options({"-o", "cache_dir=c/./d/,log_file=l,ca_file=x,cert="});
   EXPECT_EQ(o.store.cache_dir, here + "/c/d");
   EXPECT_EQ(o.log.file, here + "/l");
-  EXPECT_EQ(o.http.ca_file, here + "/x");
-  EXPECT_EQ(o.http.cert, "");
+  EXPECT_EQ(o.upstream.http.ca_file, here + "/x");
+  EXPECT_EQ(o.upstream.http.cert, "");
 }
 
 TEST(Options, WhatThisVersionCannotDoIsRefusedNotIgnored) {
-  for (const char* later :
-       {"redis=redis://h:1/0", "metrics_listen=127.0.0.1:1", "glance_conf=/x", "cloud=c",
-        "region=r", "interface=public", "platform=linux/amd64", "scrub=7d"})
+  for (const char* later : {"redis=redis://h:1/0", "metrics_listen=127.0.0.1:1", "glance_conf=/x",
+                            "platform=linux/amd64", "scrub=7d"})
     EXPECT_THAT(refusal({"-o", later}), HasSubstr("not supported by this version")) << later;
+}
+
+TEST(Options, WhereGlanceIsInACatalogue) {
+  MountOptions o = options({"-o", "cloud=c,region=r,interface=internalURL"});
+  EXPECT_EQ(o.upstream.cloud, "c");
+  EXPECT_EQ(o.upstream.region, "r");
+  EXPECT_EQ(o.upstream.interface_, "internal");
+  EXPECT_THAT(refusal({"-o", "interface=private"}), HasSubstr("public, internal or admin"));
 }
 
 TEST(Options, AnIndexDriverThatCannotBeHadIsSqliteWithAWarning) {
@@ -254,7 +262,7 @@ TEST_F(ConfigFile, HasASectionPerMountPoint) {
   MountOptions o = options({"-o", "config=" + path_});
   EXPECT_EQ(o.store.fill, FillMode::kDemand);
   EXPECT_EQ(o.store.max_size, 1ull << 30);
-  EXPECT_TRUE(o.http.insecure);
+  EXPECT_TRUE(o.upstream.http.insecure);
 }
 
 TEST_F(ConfigFile, MistakesAreNamedWithTheirLine) {
@@ -271,14 +279,30 @@ TEST_F(ConfigFile, MistakesAreNamedWithTheirLine) {
   EXPECT_THAT(refusal({"-o", "config"}), HasSubstr("config"));
 }
 
-TEST(Source, IsPlainHttpInThisVersion) {
-  for (const char* good : {"http://h/", "https://h", "http://h:8080/a/b/", "http://[::1]:80/x/"})
-    EXPECT_TRUE(parse_command_line({good, "/tmp"}, {})) << good;
-  for (const char* later : {"glance+http://h:9292", "glance+https://h", "glance:",
-                            "glance:https://keystone/v3", "oci+http://h:5000", "oci+https://h"})
+TEST(Source, IsADirectoryOrGlance) {
+  using Kind = Source::Kind;
+  auto meaning = [](const char* text) {
+    auto line = parse_command_line({text, "/tmp"}, {});
+    EXPECT_TRUE(line) << text;
+    return line ? std::pair(line->options.where.kind, line->options.where.url)
+                : std::pair(Kind::kDirectory, std::string());
+  };
+  EXPECT_EQ(meaning("http://h/"), std::pair(Kind::kDirectory, "http://h/"s));
+  EXPECT_EQ(meaning("https://h"), std::pair(Kind::kDirectory, "https://h/"s));
+  EXPECT_EQ(meaning("http://h:8080/a/b"), std::pair(Kind::kDirectory, "http://h:8080/a/b/"s));
+  EXPECT_EQ(meaning("http://[::1]:80/x/"), std::pair(Kind::kDirectory, "http://[::1]:80/x/"s));
+  EXPECT_EQ(meaning("glance+http://h:9292"), std::pair(Kind::kGlance, "http://h:9292"s));
+  EXPECT_EQ(meaning("glance+https://h/image/"), std::pair(Kind::kGlance, "https://h/image"s));
+  EXPECT_EQ(meaning("glance+https://h/image/v2/"), std::pair(Kind::kGlance, "https://h/image"s));
+  EXPECT_EQ(meaning("glance:"), std::pair(Kind::kCataloguedGlance, ""s));
+  EXPECT_EQ(meaning("glance:https://keystone/v3"),
+            std::pair(Kind::kCataloguedGlance, "https://keystone/v3"s));
+  for (const char* later : {"oci+http://h:5000", "oci+https://h"})
     EXPECT_THAT(refused_source(later), HasSubstr("not supported by this version"));
-  for (const char* bad : {"ftp://h/", "h/d", "/dir", "http://", "http:///x", "http://:80/",
-                          "http://h/?q=1", "http://h/#f", "http://h/a b/", "http://h/\n"})
+  for (const char* bad :
+       {"ftp://h/", "h/d", "/dir", "http://", "http:///x", "http://:80/", "http://h/?q=1",
+        "http://h/#f", "http://h/a b/", "http://h/\n", "glance+ftp://h", "glance+http://",
+        "glance:keystone", "glance+http://u:p@h", "glance"})
     refused_source(bad);
 }
 

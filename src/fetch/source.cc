@@ -1,0 +1,70 @@
+#include "fetch/source.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <string_view>
+
+#include "base/log.h"
+
+namespace imgcachefs {
+namespace {
+
+bool is_http(std::string_view url) {
+  return url.starts_with("http://") || url.starts_with("https://");
+}
+
+// Of the URL inside a SOURCE. `shown` is the SOURCE as it may be repeated.
+Status check_url(const std::string& url, const std::string& shown) {
+  auto invalid = [&](std::string_view why) {
+    return fail(ErrorKind::kInvalid, fmt::format("SOURCE '{}' {}", shown, why));
+  };
+  const size_t host = url.find("://") + 3;
+  const std::string authority = url.substr(host, url.find_first_of("/?#", host) - host);
+  if (authority.find('@') != std::string::npos)
+    return invalid("holds a user or password: put them in a file and give credentials=FILE");
+  if (authority.empty() || authority[0] == ':') return invalid("names no host");
+  if (url.find_first_of("?#", host) != std::string::npos)
+    return invalid("is no directory: it has a query or fragment");
+  if (std::any_of(url.begin(), url.end(), [](unsigned char c) { return c <= ' ' || c == 0x7f; }))
+    return fail(ErrorKind::kInvalid, "SOURCE holds blanks or control characters");
+  return {};
+}
+
+std::string without_end(std::string url, std::string_view end) {
+  if (url.ends_with(end)) url.resize(url.size() - end.size());
+  return url;
+}
+
+}  // namespace
+
+Result<Source> Source::parse(const std::string& text) {
+  const std::string shown = redacted_url(text);
+  constexpr std::string_view kGlancePrefix = "glance+", kCataloguedPrefix = "glance:";
+  for (std::string_view later : {"oci+http://", "oci+https://"})
+    if (text.starts_with(later))
+      return fail(ErrorKind::kInvalid,
+                  fmt::format("SOURCE '{}': {} is not supported by this version", shown, later));
+  Source source{Kind::kDirectory, text};
+  if (text.starts_with(kGlancePrefix))
+    source = {Kind::kGlance, text.substr(kGlancePrefix.size())};
+  else if (text.starts_with(kCataloguedPrefix))
+    source = {Kind::kCataloguedGlance, text.substr(kCataloguedPrefix.size())};
+  if (source.kind == Kind::kCataloguedGlance && source.url.empty()) return source;
+  if (!is_http(source.url))
+    return fail(ErrorKind::kInvalid,
+                fmt::format("SOURCE '{}' is none of http[s]://HOST/DIR/, glance+http[s]://HOST and "
+                            "glance:",
+                            shown));
+  if (auto good = check_url(source.url, shown); !good) return fail(good.error());
+
+  if (source.kind == Kind::kDirectory) {
+    if (!source.url.ends_with('/')) source.url += '/';
+  } else {
+    while (source.url.ends_with('/')) source.url.pop_back();
+    if (source.kind == Kind::kGlance) source.url = without_end(source.url, "/v2");
+  }
+  return source;
+}
+
+}  // namespace imgcachefs

@@ -78,6 +78,64 @@ std::string rfc3339(WallTime time) {
                      fmt::gmtime(static_cast<std::time_t>(second.time_since_epoch().count())));
 }
 
+std::optional<WallTime> parse_rfc3339(std::string_view text) {
+  size_t at = 0;
+  bool good = true;
+  auto number = [&](size_t digits) {
+    int value = 0;
+    for (size_t end = at + digits; at < end; ++at) {
+      if (at >= text.size() || text[at] < '0' || text[at] > '9') return good = false, 0;
+      value = 10 * value + (text[at] - '0');
+    }
+    return value;
+  };
+  auto one_of = [&](std::string_view characters) {
+    if (at >= text.size() || characters.find(text[at]) == std::string_view::npos)
+      return good = false, '\0';
+    return text[at++];
+  };
+
+  const int year = number(4);
+  one_of("-");
+  const int month = number(2);
+  one_of("-");
+  const int day = number(2);
+  one_of("Tt ");
+  const int hour = number(2);
+  one_of(":");
+  const int minute = number(2);
+  one_of(":");
+  const int second = number(2);
+  std::chrono::nanoseconds part{0};
+  if (at < text.size() && text[at] == '.') {
+    const size_t first = ++at;
+    for (int64_t unit = 100'000'000; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at) {
+      part += std::chrono::nanoseconds((text[at] - '0') * unit);
+      unit /= 10;
+    }
+    good = good && at > first;
+  }
+  std::chrono::minutes zone{0};
+  if (const char sign = one_of("Zz+-"); sign == '+' || sign == '-') {
+    const int hours = number(2);
+    one_of(":");
+    const int minutes = number(2);
+    good = good && hours < 24 && minutes < 60;
+    zone = std::chrono::minutes((sign == '-' ? -1 : 1) * (60 * hours + minutes));
+  }
+
+  const std::chrono::year_month_day date{std::chrono::year(year),
+                                         std::chrono::month(static_cast<unsigned>(month)),
+                                         std::chrono::day(static_cast<unsigned>(day))};
+  // system_clock ends in 2262, and began in 1677. 60 is a leap second.
+  if (!good || at != text.size() || !date.ok() || year < 1700 || year > 2255 || hour > 23 ||
+      minute > 59 || second > 60)
+    return std::nullopt;
+  return WallTime(std::chrono::duration_cast<WallTime::duration>(
+      std::chrono::sys_days(date).time_since_epoch() + std::chrono::hours(hour) +
+      std::chrono::minutes(minute) + std::chrono::seconds(second) + part - zone));
+}
+
 double to_unix(WallTime time) {
   return std::chrono::duration<double>(time.time_since_epoch()).count();
 }

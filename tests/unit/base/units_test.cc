@@ -59,6 +59,47 @@ TEST(Units, TimeStampsAreUtc) {
   EXPECT_EQ(rfc3339(from_unix(-0.5)), "1969-12-31T23:59:59Z");  // the second it lies in
 }
 
+TEST(Units, TimeStampsAreRead) {
+  for (const char* text :
+       {"2026-11-20T04:41:20Z", "2026-11-20t04:41:20z", "2026-11-20 04:41:20.000000Z",
+        "2026-11-20T06:41:20+02:00", "2026-11-19T23:11:20-05:30"}) {
+    auto time = parse_rfc3339(text);
+    ASSERT_TRUE(time) << text;
+    EXPECT_EQ(rfc3339(*time), "2026-11-20T04:41:20Z") << text;
+  }
+  EXPECT_EQ(parse_rfc3339("1970-01-01T00:00:00.25Z"), from_unix(0.25));
+  EXPECT_EQ(parse_rfc3339("1970-01-01T00:00:00.1234567891234567890123456789Z"),
+            WallTime(std::chrono::nanoseconds(123'456'789)));
+  EXPECT_EQ(parse_rfc3339("1969-12-31T23:59:59.5Z"), from_unix(-0.5));
+  EXPECT_EQ(parse_rfc3339("2016-12-31T23:59:60Z"), parse_rfc3339("2017-01-01T00:00:00Z"));
+  EXPECT_TRUE(parse_rfc3339("2024-02-29T00:00:00Z"));
+}
+
+TEST(Units, WhatIsNoTimeStampIsRefused) {
+  for (const char* text : {"",
+                           "Z",
+                           "2026-11-20",
+                           "2026-11-20T04:41:20",
+                           "2026-11-20T04:41Z",
+                           "2026-11-20T04:41:20.Z",
+                           "2026-11-20T04:41:20ZZ",
+                           " 2026-11-20T04:41:20Z",
+                           "2026-13-20T04:41:20Z",
+                           "2025-02-29T04:41:20Z",
+                           "2026-11-20T24:00:00Z",
+                           "2026-11-20T04:60:00Z",
+                           "2026-11-20T04:41:61Z",
+                           "2026-11-20T04:41:20+2:00",
+                           "2026-11-20T04:41:20+24:00",
+                           "2026-11-20T04:41:20+02",
+                           "-026-11-20T04:41:20Z",
+                           "+2026-11-20T04:41:20Z",
+                           "0001-01-01T00:00:00Z",
+                           "9999-12-31T23:59:59Z",
+                           "2026/11/20T04:41:20Z"})
+    EXPECT_FALSE(parse_rfc3339(text)) << text;
+}
+
 TEST(Units, UnixSecondsGoThereAndBack) {
   const WallTime time = from_unix(1795149842.5);
   EXPECT_EQ(to_unix(time), 1795149842.5);

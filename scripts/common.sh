@@ -22,8 +22,18 @@ is_installed() {
   [[ $(dpkg-query -W -f='${db:Status-Status}' "$1" 2>/dev/null || true) == installed ]]
 }
 
-# Installing nginx starts it as a service on port 80, and at every boot from then on. Nobody asked
-# for that: our scripts start one of their own. A service that was there before is left alone.
+# What starts at boot, one a line: the links of sysvinit and of systemd.
+boot_services() {
+  (
+    shopt -s nullglob
+    cd /etc || exit
+    printf '%s\n' rc2.d/S* systemd/system/{multi-user,sockets,timers}.target.wants/*
+  )
+}
+
+# Installing a server starts it, and at every boot from then on. Nobody asked for that: our scripts
+# start their own. So it is not started, and what starts at boot is afterwards what did before. A
+# service that was there before is left alone.
 apt_get_install() (
   policy=/usr/sbin/policy-rc.d
   if [[ ! -e $policy ]]; then
@@ -32,13 +42,26 @@ apt_get_install() (
     printf '#!/bin/sh\nexit 101\n' | as_root tee "$policy" >/dev/null
     as_root chmod 755 "$policy"
   fi
-  had_nginx=no
-  if is_installed nginx; then had_nginx=yes; fi
-  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@"
-  if [[ $had_nginx == no ]] && is_installed nginx; then
-    as_root update-rc.d nginx disable || true # for systemd too, where that is
-  fi
+  before=$(boot_services)
+  status=0
+  as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y install --no-install-recommends "$@" ||
+    status=$?
+  # Also when it failed half-way: some may be installed.
+  while read -r link; do
+    disable_service "$link"
+  done < <(comm -13 <(sort <<<"$before") <(boot_services | sort))
+  exit "$status"
 )
+
+# disable_service LINK: one of boot_services
+disable_service() {
+  local name=${1##*/}
+  case $1 in
+    rc2.d/*) as_root update-rc.d "${name#S[0-9][0-9]}" disable || true ;;
+    # With systemd running, the line above has done it for a service of the same name.
+    *) [[ ! -L /etc/$1 ]] || as_root deb-systemd-helper disable "$name" || true ;;
+  esac
+}
 
 # install_packages PACKAGE...: those that are missing, and no call of apt when none is.
 install_packages() {

@@ -15,5 +15,11 @@ DEMO_PACKAGES=(nginx)
 
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev clang-format
-  nginx openssl qemu-utils attr e2fsprogs mount util-linux procps
+  nginx openssl qemu-utils attr e2fsprogs mount util-linux procps curl
+)
+
+# Real upstreams, and Glance's own classes and tools for its cache directory (tests/real).
+REAL_PACKAGES=(
+  glance-api glance-common python3-glance python3-xattr sqlite3
+  keystone python3-keystone uwsgi-core uwsgi-plugin-python3
 )

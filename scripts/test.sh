@@ -5,12 +5,13 @@ set -euo pipefail
 
 usage() {
   cat <<'END'
-usage: scripts/test.sh [--dev] [--asan] [--tsan] [--no-mount]
+usage: scripts/test.sh [--dev] [--asan] [--tsan] [--no-mount] [--no-real]
   --dev       the format check, and every test (preset dev)
   --asan      unit and contract tests with AddressSanitizer and UBSan
   --tsan      unit, contract and stress tests with ThreadSanitizer
               (without any of these three: all three)
   --no-mount  leave out the tests that mount, where FUSE cannot be had
+  --no-real   leave out the tests with a real Glance and Keystone, and do not install those
 END
 }
 
@@ -24,10 +25,12 @@ source scripts/packages.sh
 jobs=$(nproc)
 parts=()
 mount=yes
+real=yes
 for arg in "$@"; do
   case $arg in
     --dev | --asan | --tsan) parts+=("${arg#--}") ;;
     --no-mount) mount=no ;;
+    --no-real) real=no ;;
     -h | --help)
       usage
       exit 0
@@ -42,7 +45,7 @@ done
 
 # The test programs that run with sanitizers: they start no daemon.
 readonly sanitized='unit_[a-z]+|contract|stress'
-readonly mounting='mount|crash|model'
+readonly mounting='mount|crash|model|real'
 
 failed=()
 fail() {
@@ -70,7 +73,11 @@ test_dev() {
   cmake --build --preset dev --parallel "$jobs"
   say "Running all tests"
   local skip=()
-  [[ $mount == yes ]] || skip=(-LE "^($mounting)\$")
+  if [[ $mount == no ]]; then
+    skip=(-LE "^($mounting)\$")
+  elif [[ $real == no ]]; then
+    skip=(-LE '^real$')
+  fi
   ctest --preset dev --parallel "$jobs" --no-tests=error ${skip[@]+"${skip[@]}"} ||
     fail "dev: tests failed"
 }
@@ -93,7 +100,12 @@ test_sanitized() {
 if [[ $mount == yes && " ${parts[*]} " == *" dev "* ]]; then
   can_mount || die "the mount tests cannot run here; --no-mount leaves them out"
 fi
-install_packages "${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}"
+packages=("${BUILD_PACKAGES[@]}" "${RUN_PACKAGES[@]}" "${TEST_PACKAGES[@]}")
+# The servers are for the tests that mount them, which are part of the first of the three.
+if [[ $mount == yes && $real == yes && " ${parts[*]} " == *" dev "* ]]; then
+  packages+=("${REAL_PACKAGES[@]}")
+fi
+install_packages "${packages[@]}"
 use_ccache
 export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1 TSAN_OPTIONS=halt_on_error=1
 for part in "${parts[@]}"; do

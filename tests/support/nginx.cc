@@ -1,50 +1,13 @@
 #include "support/nginx.h"
 
 #include <fmt/format.h>
-#include <netinet/in.h>
-#include <signal.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#include <chrono>
 #include <nlohmann/json.hpp>
 #include <sstream>
 #include <stdexcept>
-#include <thread>
-
-#include "base/posix.h"
 
 namespace imgcachefs::test {
 namespace {
-
-using namespace std::chrono_literals;
-
-sockaddr_in loopback(uint16_t port) {
-  sockaddr_in address{};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(port);
-  address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-  return address;
-}
-
-// A port that was free a moment ago.
-uint16_t free_port() {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = loopback(0);
-  socklen_t length = sizeof address;
-  if (::bind(fd.get(), reinterpret_cast<sockaddr*>(&address), length) < 0 ||
-      ::getsockname(fd.get(), reinterpret_cast<sockaddr*>(&address), &length) < 0)
-    throw std::runtime_error("nginx: no free port");
-  return ntohs(address.sin_port);
-}
-
-bool answers(uint16_t port) {
-  UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
-  sockaddr_in address = loopback(port);
-  return ::connect(fd.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-}
 
 std::string config(const std::string& dir, const std::string& root, uint16_t port,
                    const Certificate& certificate, const NginxOptions& options) {
@@ -104,51 +67,14 @@ Nginx::Nginx(const std::filesystem::path& root, NginxOptions options)
   }
 }
 
-Nginx::~Nginx() {
-  stop();
-}
-
 void Nginx::start() {
-  if (pid_ > 0) return;
   const std::string config_file = dir_.write(
       "nginx.conf", config(dir_.path().string(), root_.string(), port_, certificate_, options_));
   const std::string log = dir_.file("error.log");
-  const char* const argv[] = {"nginx", "-e", log.c_str(), "-c", config_file.c_str(), nullptr};
-  const pid_t parent = ::getpid();
-  pid_ = ::fork();
-  if (pid_ == 0) {
-    ::prctl(PR_SET_PDEATHSIG, SIGKILL);  // a test that crashes leaves no server behind
-    if (::getppid() != parent) ::_exit(1);
-    ::setenv("PATH", "/usr/sbin:/usr/local/sbin:/usr/bin:/bin", 1);
-    ::execvp(argv[0], const_cast<char* const*>(argv));
-    ::_exit(127);
-  }
-  const auto deadline = std::chrono::steady_clock::now() + 20s;
-  while (std::chrono::steady_clock::now() < deadline) {
-    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
-      pid_ = -1;
-      break;
-    }
-    if (answers(port_)) return;
-    std::this_thread::sleep_for(10ms);
-  }
-  stop();
-  throw std::runtime_error("nginx did not start: " + read_file(log));
-}
-
-void Nginx::stop() {
-  if (pid_ <= 0) return;
-  ::kill(pid_, SIGTERM);
-  for (int i = 0; i < 500; ++i) {
-    if (::waitpid(pid_, nullptr, WNOHANG) == pid_) {
-      pid_ = -1;
-      return;
-    }
-    std::this_thread::sleep_for(10ms);
-  }
-  ::kill(pid_, SIGKILL);
-  ::waitpid(pid_, nullptr, 0);
-  pid_ = -1;
+  server_.start({.argv = {"nginx", "-e", log, "-c", config_file},
+                 .env = {{"PATH", "/usr/sbin:/usr/local/sbin:/usr/bin:/bin"}},
+                 .log = log,
+                 .ready = [this] { return answers(port_); }});
 }
 
 std::string Nginx::url(const std::string& path) const {

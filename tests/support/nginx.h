@@ -9,14 +9,13 @@
 // log, when it does not come up.
 #pragma once
 
-#include <sys/types.h>
-
 #include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
 
 #include "support/certificate.h"
+#include "support/child_server.h"
 #include "support/temp_dir.h"
 
 namespace imgcachefs::test {
@@ -42,9 +41,6 @@ struct NginxRequest {
 class Nginx {
  public:
   explicit Nginx(const std::filesystem::path& root, NginxOptions options = {});
-  ~Nginx();
-  Nginx(const Nginx&) = delete;
-  Nginx& operator=(const Nginx&) = delete;
 
   uint16_t port() const { return port_; }
   std::string url(const std::string& path = "/") const;
@@ -54,7 +50,8 @@ class Nginx {
   std::vector<NginxRequest> requests() const;
   uint64_t sent_bytes(const std::string& path) const;  // decoded path, all requests together
 
-  void stop();   // as the destructor does: connections are refused from now on
+  // As the destructor does: connections are refused from now on.
+  void stop() { server_.stop(); }
   void start();  // again, at the same port
 
  private:
@@ -63,7 +60,7 @@ class Nginx {
   TempDir dir_;
   Certificate certificate_;
   uint16_t port_ = 0;
-  pid_t pid_ = -1;
+  ChildServer server_;
 };
 
 }  // namespace imgcachefs::test

@@ -18,9 +18,6 @@ constexpr std::chrono::milliseconds kKeeperInterval{500};
 constexpr std::chrono::milliseconds kFlushInterval{2000};
 // After a count of the directory that fills got into.
 constexpr std::chrono::seconds kCountAgain{10};
-// After upstream did not answer a revalidation, cached images are served without asking for so
-// long.
-constexpr std::chrono::seconds kOutagePause{10};
 
 // Says nothing of the image, only of upstream.
 bool is_silence(const Error& error) {
@@ -46,7 +43,8 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       context_{config_,  layout_, upstream,  budget_,          transfers_,
                workers_, askers_, throttle_, stop_.get_token()},
       inquiries_(upstream, askers_, openers_, stop_.get_token()),
-      catalogue_(config_, layout_, upstream) {}
+      named_(config_, upstream.names(), askers_, stop_.get_token()),
+      catalogue_(config_, layout_, upstream, named_) {}
 
 ImageStore::~ImageStore() {
   shutdown();
@@ -66,6 +64,8 @@ Status ImageStore::start() {
   if (!index) return fail(index.error());
   index_ = std::move(*index);
   records_ = std::make_unique<CacheRecords>(*index_);
+  cached_ =
+      std::make_unique<CachedImages>(config_, layout_, *records_, table_, budget_, inquiries_);
   if (auto ours = claim_directory(); !ours) return ours;
   auto cached = layout_.list(Place::kCached);
   if (!cached) return fail(cached.error());
@@ -101,23 +101,19 @@ void ImageStore::recount() {
   next_count_ = exact ? steady_clock::time_point::max() : steady_clock::now() + kCountAgain;
 }
 
-std::shared_ptr<CachedImage> ImageStore::find_cached(const ImageId& id) {
-  auto st = posix::stat_at(layout_.dir(Place::kCached), id.str());
-  if (!st || !S_ISREG(st->st_mode)) return nullptr;
-  return table_.cached(id, *st, [&](uint64_t serial) {
-    return std::make_shared<CachedImage>(layout_, *records_, id, serial, *st);
-  });
-}
-
 void ImageStore::lookup(const ImageId& id, LookupDone done) {
   if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
-  if (auto image = find_cached(id)) return done(std::move(image));
+  if (auto image = cached_->find(id)) {
+    cached_->refresh(image);
+    return done(std::move(image));
+  }
   if (auto remote = table_.remote(id); remote && !remote->dead() && table_.believed(id))
     return done(remote);
   if (auto refusal = table_.refusal(id)) return done(fail(*refusal));
+  if (auto said = catalogue_.said_of(id)) return done(learnt(id, said->info, said->when));
   inquiries_.ask(id, Patience::kFull,
                  [this, id, done = std::move(done)](const Result<ImageInfo>& said) {
-                   auto image = learnt(id, said);
+                   auto image = learnt(id, said, steady_clock::now());
                    auto remote = table_.remote(id);
                    // Upstream silent: what was believed of an image that is partly here goes on
                    // being believed.
@@ -128,8 +124,8 @@ void ImageStore::lookup(const ImageId& id, LookupDone done) {
 }
 
 // Takes in what upstream said of an image that is not cached.
-Result<std::shared_ptr<Image>> ImageStore::learnt(const ImageId& id,
-                                                  const Result<ImageInfo>& said) {
+Result<std::shared_ptr<Image>> ImageStore::learnt(const ImageId& id, const Result<ImageInfo>& said,
+                                                  steady_clock::time_point when) {
   auto remote = table_.remote(id);
   if (!said) {
     if (said.error().kind == ErrorKind::kNotFound) table_.refused(id, said.error());
@@ -139,22 +135,22 @@ Result<std::shared_ptr<Image>> ImageStore::learnt(const ImageId& id,
     return fail(ErrorKind::kProtocol,
                 fmt::format("{}: upstream says it has {} bytes, more than can be kept", id.str(),
                             said->size));
-  table_.heard(id);
+  table_.heard(id, when);
   if (remote && !remote->dead()) {
     if (remote->info().size == said->size && remote->info().validator.same_version(said->validator))
       return std::shared_ptr<Image>(remote);
     remote->supersede(fmt::format("{}: changed upstream", id.str()));
   }
   // It may have been committed while we asked, by Glance too, and in an older version.
-  if (auto cached = find_cached(id)) {
-    if (agrees(*said, *cached)) return std::shared_ptr<Image>(cached);
-    drop_cached(*cached, "changed upstream");
+  if (auto cached = cached_->find(id)) {
+    if (cached_->agrees(*said, *cached)) return std::shared_ptr<Image>(cached);
+    cached_->drop(*cached, "changed upstream");
   }
   const bool resume = !remote;  // a predecessor that is still in the table is being given up
   auto made = std::make_shared<RemoteImage>(context_, static_cast<RemoteImageOwner&>(*this), *said,
                                             table_.next_serial(), table_.last_error(id), resume);
   // Two answers may be taken in at once: one image comes of them, and one fill.
-  if (!table_.put(made, remote.get())) return learnt(id, said);
+  if (!table_.put(made, remote.get())) return learnt(id, said, when);
   return std::shared_ptr<Image>(made);
 }
 
@@ -163,19 +159,15 @@ void ImageStore::open_image(const std::shared_ptr<Image>& image, OpenDone done) 
   if (!table_.is_current(*image))
     return done(
         fail(ErrorKind::kStale, fmt::format("{}: another version is current", image->id().str())));
-  if (auto cached = std::dynamic_pointer_cast<CachedImage>(image)) {
-    if (!config_.revalidate || table_.believed(image->id()) ||
-        steady_clock::now() < outage_until_.load())
-      return open_cached(cached, done);
-    return revalidate_and_open(cached, std::move(done));
-  }
+  if (auto cached = std::dynamic_pointer_cast<CachedImage>(image))
+    return cached_->open(cached, std::move(done));
   auto remote = std::static_pointer_cast<RemoteImage>(image);
   if (remote->dead())
     return done(fail(ErrorKind::kStale, fmt::format("{}: it was given up", image->id().str())));
   if (table_.believed(image->id())) return open_remote(remote, std::move(done));
   inquiries_.ask(image->id(), Patience::kFull,
                  [this, remote, done = std::move(done)](const Result<ImageInfo>& said) mutable {
-                   auto current = learnt(remote->id(), said);
+                   auto current = learnt(remote->id(), said, steady_clock::now());
                    if (!current && !is_silence(current.error())) return done(fail(current.error()));
                    if (current && *current != remote)
                      return done(fail(ErrorKind::kStale,
@@ -189,70 +181,18 @@ void ImageStore::open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDon
   openers_.submit([remote, done = std::move(done)]() mutable { remote->open(std::move(done)); });
 }
 
-void ImageStore::open_cached(const std::shared_ptr<CachedImage>& cached, const OpenDone& done) {
-  auto handle = cached->open();
-  if (handle) {
-    ++counters_.hits;
-    records_->hit(cached->id());
-  } else {
-    table_.forget_cached(cached->id());
-  }
-  done(std::move(handle));
-}
-
-bool ImageStore::agrees(const ImageInfo& said, const CachedImage& cached) {
-  if (said.size != cached.attr().size) return false;
-  const auto record = records_->find(cached.id());
-  if (!record) return true;
-  if (record->validator != Validator{} || said.validator == Validator{})
-    return record->validator.same_version(said.validator);
-  // Glance put it there, or a crash came between the rename and the row: nothing says which version
-  // it is. One that upstream has had since before it was cached is the one it was cached from, and
-  // from now on a change can be told.
-  if (!said.validator.last_modified.empty() && said.mtime && *said.mtime > record->last_modified)
-    return false;
-  records_->set_validator(cached.id(), said.validator);
-  return true;
-}
-
-void ImageStore::revalidate_and_open(const std::shared_ptr<CachedImage>& cached, OpenDone done) {
-  inquiries_.ask(
-      cached->id(), Patience::kOneTry,
-      [this, cached, done = std::move(done)](const Result<ImageInfo>& said) {
-        const std::string& name = cached->id().str();
-        if (said && agrees(*said, *cached)) {
-          table_.heard(cached->id());
-        } else if (said) {
-          drop_cached(*cached, "changed upstream");
-          return done(fail(ErrorKind::kStale, fmt::format("{}: changed upstream", name)));
-        } else if (said.error().kind == ErrorKind::kNotFound) {
-          drop_cached(*cached, "gone upstream");
-          table_.refused(cached->id(), said.error());
-          return done(fail(said.error()));
-        } else if (said.error().kind == ErrorKind::kDenied ||
-                   said.error().kind == ErrorKind::kCancelled) {
-          return done(fail(said.error()));
-        } else {
-          // A cached image needs no upstream to be right.
-          outage_until_ = steady_clock::now() + kOutagePause;
-          spdlog::warn("{}: served from the cache without asking upstream: {}", name,
-                       said.error().message);
-        }
-        open_cached(cached, done);
-      });
-}
-
-void ImageStore::drop_cached(const CachedImage& cached, const std::string& why) {
-  const ImageAttr attr = cached.attr();
-  if (auto gone = discard_cached(layout_, cached.id()); !gone)
-    return spdlog::warn("{}: {}", cached.id().str(), gone.error().message);
-  table_.forget_cached(cached.id());
-  records_->remove(cached.id());
-  budget_.freed(attr.size);
-  spdlog::info("{}: {}, taken out of the cache", cached.id().str(), why);
-}
-
 void ImageStore::list(ListDone done) {
+  if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
+  openers_.submit([this, done = std::move(done)] { done(catalogue_.ids(stop_.get_token())); });
+}
+
+void ImageStore::find_named(const std::string& name, NameDone done) {
+  if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
+  if (!named_.exist()) return done(fail(ErrorKind::kNotFound, "upstream's images have no names"));
+  named_.find(name, std::move(done));
+}
+
+void ImageStore::list_named(ListNamedDone done) {
   if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
   openers_.submit([this, done = std::move(done)] { done(catalogue_.names(stop_.get_token())); });
 }
@@ -265,13 +205,14 @@ void ImageStore::image_committed(const RemoteImage& image, const std::optional<D
   records_->put(record);
   if (!table_.remove(image, "")) {
     // Another version became current in the last moment: who reads this one keeps it, nobody else.
-    if (auto cached = find_cached(image.id())) drop_cached(*cached, "changed upstream");
+    if (auto cached = cached_->find(image.id())) cached_->drop(*cached, "changed upstream");
   }
   ++counters_.fills_completed;
 }
 
 void ImageStore::image_died(const RemoteImage& image, const Error& error) {
   table_.remove(image, error.message);
+  catalogue_.forget(image.id());
   ++counters_.fills_failed;
   if (error.kind == ErrorKind::kCorrupt) ++counters_.verify_failures;
 }
@@ -363,7 +304,7 @@ StoreStatus ImageStore::status() const {
   status.incomplete = count(Place::kIncomplete);
   status.invalid = count(Place::kInvalid);
   status.queued = count(Place::kQueue);
-  status.counters = {counters_.hits,         counters_.misses,          counters_.fills_completed,
+  status.counters = {cached_->hits(),        counters_.misses,          counters_.fills_completed,
                      counters_.fills_failed, counters_.verify_failures, counters_.evicted_images,
                      counters_.evicted_bytes};
   for (const auto& image : table_.remotes()) {

@@ -35,6 +35,7 @@
 
 #include "base/periodic_task.h"
 #include "cache/cache_records.h"
+#include "cache/cached_images.h"
 #include "cache/catalogue.h"
 #include "cache/image.h"
 #include "cache/image_table.h"
@@ -69,6 +70,14 @@ class ImageStore final : private RemoteImageOwner {
   // upstream does not answer, what is cached and what it said last.
   void list(ListDone done);
 
+  // Whether upstream's images have names beside their IDs.
+  bool has_names() const { return named_.exist(); }
+  using NameDone = std::function<void(Result<ImageId>)>;
+  // The image that upstream's name stands for. kNotFound when there is none.
+  void find_named(const std::string& name, NameDone done);
+  using ListNamedDone = std::function<void(Result<std::vector<NamedImage>>)>;
+  void list_named(ListNamedDone done);  // with list_all; else none
+
   SpaceUsage space() const;    // for statfs; never waits for upstream
   StoreStatus status() const;  // for .imgcachefs/; reads the cache directory
 
@@ -84,8 +93,7 @@ class ImageStore final : private RemoteImageOwner {
 
  private:
   struct Counters {
-    std::atomic<uint64_t> hits{0}, misses{0}, fills_completed{0}, fills_failed{0},
-        verify_failures{0};
+    std::atomic<uint64_t> misses{0}, fills_completed{0}, fills_failed{0}, verify_failures{0};
     std::atomic<uint64_t> evicted_images{0}, evicted_bytes{0};
   };
 
@@ -93,12 +101,8 @@ class ImageStore final : private RemoteImageOwner {
   Status start();
   Status claim_directory();
 
-  std::shared_ptr<CachedImage> find_cached(const ImageId& id);
-  Result<std::shared_ptr<Image>> learnt(const ImageId& id, const Result<ImageInfo>& said);
-  bool agrees(const ImageInfo& said, const CachedImage& cached);
-  void drop_cached(const CachedImage& cached, const std::string& why);
-  void open_cached(const std::shared_ptr<CachedImage>& cached, const OpenDone& done);
-  void revalidate_and_open(const std::shared_ptr<CachedImage>& cached, OpenDone done);
+  Result<std::shared_ptr<Image>> learnt(const ImageId& id, const Result<ImageInfo>& said,
+                                        std::chrono::steady_clock::time_point when);
   void open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDone done);
 
   void image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
@@ -119,6 +123,7 @@ class ImageStore final : private RemoteImageOwner {
   CacheLayout layout_;
   std::unique_ptr<CacheIndex> index_;
   std::unique_ptr<CacheRecords> records_;
+  std::unique_ptr<CachedImages> cached_;
   SpaceBudget budget_;
   Throttle throttle_;
   ImageTable table_;
@@ -126,7 +131,6 @@ class ImageStore final : private RemoteImageOwner {
   ForgetBytes forget_bytes_;
   std::stop_source stop_;
   std::atomic<bool> shut_down_{false};
-  std::atomic<std::chrono::steady_clock::time_point> outage_until_{};
 
   // The threads; last, so that what they use outlives them.
   WorkerPool workers_;
@@ -135,6 +139,7 @@ class ImageStore final : private RemoteImageOwner {
   TransferQueue transfers_;
   FillContext context_;
   Inquiries inquiries_;
+  NamedImages named_;
   Catalogue catalogue_;
   std::chrono::steady_clock::time_point next_tidy_{}, next_count_{};  // the janitor's own
   std::unique_ptr<PeriodicTask> keeper_, janitor_;

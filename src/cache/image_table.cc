@@ -37,10 +37,10 @@ bool ImageTable::is_current(const Image& image) const {
   return cached.get() == &image || at->second.remote.get() == &image;
 }
 
-void ImageTable::heard(const ImageId& id) {
+void ImageTable::heard(const ImageId& id, Clock::time_point when) {
   std::lock_guard lock(mutex_);
   Entry& entry = entries_[id];
-  entry.heard = Clock::now();
+  if (!entry.heard || *entry.heard < when) entry.heard = when;
   entry.refused.reset();
 }
 

@@ -47,7 +47,7 @@ class ImageTable {
   bool believed(const ImageId& id) const;  // upstream was heard of it lately
   bool is_current(const Image& image) const;
 
-  void heard(const ImageId& id);                        // upstream spoke of it just now
+  void heard(const ImageId& id, Clock::time_point when = Clock::now());  // upstream spoke of it
   void refused(const ImageId& id, const Error& error);  // ... to say that there is none
   // False, and nothing done, when `instead_of` is not the current one (nullptr: none is) any more.
   bool put(const std::shared_ptr<RemoteImage>& image, const RemoteImage* instead_of);

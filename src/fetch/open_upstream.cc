@@ -28,6 +28,8 @@ Result<OpenedUpstream> open_directory(const Source& source, const UpstreamConfig
 }  // namespace
 
 Result<OpenedUpstream> open_upstream(const Source& source, const UpstreamConfig& config) {
+  if (source.kind != Source::Kind::kDirectory)
+    return fail(ErrorKind::kInvalid, "Glance is not supported by this version");
   return open_directory(source, config);
 }
 

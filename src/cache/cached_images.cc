@@ -1,0 +1,115 @@
+#include "cache/cached_images.h"
+
+#include <fmt/format.h>
+
+#include "base/log.h"
+#include "cache/image_file.h"
+
+namespace imgcachefs {
+namespace {
+
+using std::chrono::steady_clock;
+
+// After upstream did not answer, cached images are served without asking for so long.
+constexpr std::chrono::seconds kOutagePause{10};
+constexpr unsigned kMostRefreshes = 4;
+
+}  // namespace
+
+std::shared_ptr<CachedImage> CachedImages::find(const ImageId& id) {
+  auto st = posix::stat_at(layout_.dir(Place::kCached), id.str());
+  if (!st || !S_ISREG(st->st_mode)) return nullptr;
+  return table_.cached(id, *st, [&](uint64_t serial) {
+    return std::make_shared<CachedImage>(layout_, records_, id, serial, *st);
+  });
+}
+
+bool CachedImages::asks_upstream(const ImageId& id) const {
+  return config_.revalidate && !table_.believed(id) && steady_clock::now() >= outage_until_.load();
+}
+
+void CachedImages::open(const std::shared_ptr<CachedImage>& image, OpenDone done) {
+  if (!asks_upstream(image->id())) return open_file(*image, done);
+  inquiries_.ask(image->id(), Patience::kOneTry,
+                 [this, image, done = std::move(done)](const Result<ImageInfo>& said) {
+                   if (auto good = heard(*image, said); !good) return done(fail(good.error()));
+                   open_file(*image, done);
+                 });
+}
+
+void CachedImages::refresh(const std::shared_ptr<CachedImage>& image) {
+  if (!asks_upstream(image->id())) return;
+  if (++refreshing_ > kMostRefreshes) {
+    --refreshing_;
+    return;
+  }
+  inquiries_.ask(image->id(), Patience::kOneTry, [this, image](const Result<ImageInfo>& said) {
+    --refreshing_;
+    if (auto good = heard(*image, said); !good)
+      spdlog::debug("{}: {}", image->id().str(), good.error().message);
+  });
+}
+
+Status CachedImages::heard(const CachedImage& image, const Result<ImageInfo>& said) {
+  const std::string& name = image.id().str();
+  if (said) {
+    if (agrees(*said, image)) {
+      table_.heard(image.id());
+      return {};
+    }
+    drop(image, "changed upstream");
+    return fail(ErrorKind::kStale, fmt::format("{}: changed upstream", name));
+  }
+  switch (said.error().kind) {
+    case ErrorKind::kNotFound:
+      drop(image, "gone upstream");
+      table_.refused(image.id(), said.error());
+      return fail(said.error());
+    case ErrorKind::kDenied:
+    case ErrorKind::kCancelled:
+      return fail(said.error());
+    default:
+      outage_until_ = steady_clock::now() + kOutagePause;
+      spdlog::warn("{}: served from the cache without asking upstream: {}", name,
+                   said.error().message);
+      return {};
+  }
+}
+
+void CachedImages::open_file(const CachedImage& image, const OpenDone& done) {
+  auto handle = image.open();
+  if (handle) {
+    ++hits_;
+    records_.hit(image.id());
+  } else {
+    table_.forget_cached(image.id());
+  }
+  done(std::move(handle));
+}
+
+bool CachedImages::agrees(const ImageInfo& said, const CachedImage& image) {
+  if (said.size != image.attr().size) return false;
+  const auto record = records_.find(image.id());
+  if (!record) return true;
+  if (record->validator != Validator{} || said.validator == Validator{})
+    return record->validator.same_version(said.validator);
+  // Glance put it there, or a crash came between the rename and the row: nothing says which version
+  // it is. One that upstream has had since before it was cached is the one it was cached from, and
+  // from now on a change can be told.
+  if (!said.validator.last_modified.empty() && said.mtime && *said.mtime > record->last_modified)
+    return false;
+  records_.set_validator(image.id(), said.validator);
+  return true;
+}
+
+void CachedImages::drop(const CachedImage& image, const std::string& why) {
+  const ImageAttr attr = image.attr();
+  if (auto gone = discard_cached(layout_, image.id()); !gone)
+    return spdlog::warn("{}: {}", image.id().str(), gone.error().message);
+  table_.forget_cached(image.id());
+  records_.remove(image.id());
+  budget_.freed(attr.size);
+  spdlog::info("{}: {}, taken out of the cache", image.id().str(), why);
+}
+
+}  // namespace imgcachefs

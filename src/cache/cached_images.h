@@ -1,0 +1,71 @@
+// CachedImages: the images that are cached, found in the directory, opened, and held against what
+// upstream says of them now.
+//
+// A cached image needs no upstream to be right, so while upstream is silent it is served; but
+// upstream's word counts: what it has changed or removed is dropped, and what it refuses (a
+// deactivated image, access taken away) is refused, once what it said last is `revalidate` old.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "cache/cache_layout.h"
+#include "cache/cache_records.h"
+#include "cache/cached_image.h"
+#include "cache/image_table.h"
+#include "cache/inquiries.h"
+#include "cache/space_budget.h"
+#include "cache/store_config.h"
+
+namespace imgcachefs {
+
+// Thread-safe. What it is given must outlive it.
+class CachedImages {
+ public:
+  CachedImages(const StoreConfig& config, const CacheLayout& layout, CacheRecords& records,
+               ImageTable& table, SpaceBudget& budget, Inquiries& inquiries)
+      : config_(config),
+        layout_(layout),
+        records_(records),
+        table_(table),
+        budget_(budget),
+        inquiries_(inquiries) {}
+
+  std::shared_ptr<CachedImage> find(const ImageId& id);  // nullptr: it is not cached
+
+  using OpenDone = std::function<void(Result<std::unique_ptr<ImageHandle>>)>;
+  // Asks upstream first, for seconds at most, when what it said is not believed any more. kStale:
+  // it is not the image to open any more. Counts a hit.
+  void open(const std::shared_ptr<CachedImage>& image, OpenDone done);
+
+  // Asks upstream as open() would, but nobody waits for it. A look at a large directory must not
+  // become a storm: beyond a few questions at a time there is none.
+  void refresh(const std::shared_ptr<CachedImage>& image);
+
+  // Whether what upstream says is the version that is cached.
+  bool agrees(const ImageInfo& said, const CachedImage& image);
+  void drop(const CachedImage& image, const std::string& why);
+
+  uint64_t hits() const { return hits_; }
+
+ private:
+  bool asks_upstream(const ImageId& id) const;
+  // Takes in what upstream said, and does what follows. An error: it is not to be opened.
+  Status heard(const CachedImage& image, const Result<ImageInfo>& said);
+  void open_file(const CachedImage& image, const OpenDone& done);
+
+  const StoreConfig& config_;
+  const CacheLayout& layout_;
+  CacheRecords& records_;
+  ImageTable& table_;
+  SpaceBudget& budget_;
+  Inquiries& inquiries_;
+  std::atomic<uint64_t> hits_{0};
+  std::atomic<unsigned> refreshing_{0};
+  std::atomic<std::chrono::steady_clock::time_point> outage_until_{};
+};
+
+}  // namespace imgcachefs

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
-#include "cache/image_file.h"
 
 namespace imgcachefs {
 namespace {
@@ -103,12 +102,18 @@ bool CachedImages::agrees(const ImageInfo& said, const CachedImage& image) {
 }
 
 void CachedImages::drop(const CachedImage& image, const std::string& why) {
-  const ImageAttr attr = image.attr();
-  if (auto gone = discard_cached(layout_, image.id()); !gone)
-    return spdlog::warn("{}: {}", image.id().str(), gone.error().message);
+  const int dir = layout_.dir(Place::kCached);
+  {
+    // Once, whoever finds out at the same time, and never the file of a successor.
+    std::lock_guard names(layout_.names_mutex());
+    auto st = posix::stat_at(dir, image.id().str());
+    if (!st || !image.is(*st)) return;
+    if (auto gone = posix::unlink_at(dir, image.id().str()); !gone)
+      return spdlog::warn("{}: {}", image.id().str(), gone.error().message);
+  }
   table_.forget_cached(image.id());
   records_.remove(image.id());
-  budget_.freed(attr.size);
+  budget_.freed(image.attr().size);
   spdlog::info("{}: {}, taken out of the cache", image.id().str(), why);
 }
 

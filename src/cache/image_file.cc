@@ -107,10 +107,4 @@ Status ImageFile::discard() {
   return posix::unlink_at(layout_.dir(Place::kIncomplete), id_.str());
 }
 
-Status discard_cached(const CacheLayout& layout, const ImageId& id) {
-  auto removed = posix::unlink_at(layout.dir(Place::kCached), id.str());
-  if (!removed && removed.error().kind != ErrorKind::kNotFound) return removed;
-  return {};
-}
-
 }  // namespace imgcachefs

@@ -46,7 +46,4 @@ class ImageFile {
   UniqueFd fd_;
 };
 
-// <cache_dir>/<id> goes; who has it open keeps its bytes. None there is no error.
-Status discard_cached(const CacheLayout& layout, const ImageId& id);
-
 }  // namespace imgcachefs

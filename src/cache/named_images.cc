@@ -71,8 +71,9 @@ Result<ImageId> NamedImages::answered(const std::string& name, const Result<Cata
   const bool silence =
       said.error().kind == ErrorKind::kTimeout || said.error().kind == ErrorKind::kUnavailable;
   if (!silence || at == known_.end() || !at->second.id) return fail(said.error());
-  spdlog::warn("by-name/{}: taken for {} as before, without asking upstream: {}", name,
-               at->second.id->str(), said.error().message);
+  // Without the name, which can be any text.
+  spdlog::warn("{}: found by its name as before, without asking upstream: {}", at->second.id->str(),
+               said.error().message);
   return *at->second.id;
 }
 

@@ -27,10 +27,10 @@ struct stat owned(uint64_t inode, const Ownership& ownership, WallTime since) {
 
 }  // namespace
 
-uint64_t inode_number(const ImageId& id) {
+uint64_t inode_number(std::string_view name) {
   // FNV-1a: std::hash may differ between two builds, and an inode number is kept by backup tools.
   uint64_t hash = 0xcbf29ce484222325;
-  for (unsigned char c : id.str()) hash = (hash ^ c) * 0x100000001b3;
+  for (unsigned char c : name) hash = (hash ^ c) * 0x100000001b3;
   return hash < 16 ? hash + 16 : hash;  // 0 is no inode number, the first few are ours
 }
 
@@ -41,6 +41,13 @@ struct stat image_attributes(const Image& image, const Ownership& ownership) {
   st.st_size = static_cast<off_t>(attr.size);
   st.st_blocks = static_cast<blkcnt_t>((attr.on_disk + 511) / 512);
   st.st_atim = to_timespec(attr.last_accessed);
+  return st;
+}
+
+struct stat link_attributes(const Link& link, const Ownership& ownership, WallTime since) {
+  struct stat st = owned(inode_number(link.path), ownership, since);
+  st.st_mode = S_IFLNK | 0777;  // as links have it: what they lead to decides
+  st.st_size = static_cast<off_t>(link.target.size());
   return st;
 }
 

@@ -37,6 +37,7 @@ fuse_lowlevel_ops fuse_operations() {
   ops.getattr = [](fuse_req_t request, fuse_ino_t node, fuse_file_info*) {
     fs(request).getattr(request, node);
   };
+  ops.readlink = [](fuse_req_t request, fuse_ino_t node) { fs(request).readlink(request, node); };
   ops.open = [](fuse_req_t request, fuse_ino_t node, fuse_file_info* file) {
     fs(request).open(request, node, *file);
   };

@@ -8,6 +8,7 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "fs/by_name.h"
 #include "fs/metrics_page.h"
 #include "fs/parked.h"
 #include "fs/status_page.h"
@@ -16,6 +17,7 @@ namespace imgcachefs {
 namespace {
 
 constexpr const char* kControlName = ".imgcachefs";
+constexpr const char* kByNameName = "by-name";
 constexpr const char* kMetricsName = "metrics";
 constexpr const char* kStatusName = "status";
 
@@ -46,6 +48,10 @@ void reply_xattr_text(fuse_req_t request, const std::string& text, size_t size) 
     fuse_reply_buf(request, text.data(), text.size());
 }
 
+Link by_name_link(const std::string& file_name, const ImageId& id) {
+  return {fmt::format("{}/{}", kByNameName, file_name), "../" + id.str()};
+}
+
 OpenDirectory control_directory() {
   return {{{".", node::kControl, S_IFDIR},
            {"..", node::kRoot, S_IFDIR},
@@ -57,6 +63,17 @@ OpenDirectory root_directory(const std::vector<ImageId>& ids) {
   OpenDirectory directory{{{".", node::kRoot, S_IFDIR}, {"..", node::kRoot, S_IFDIR}}};
   directory.entries.reserve(ids.size() + 2);
   for (const ImageId& id : ids) directory.entries.push_back({id.str(), inode_number(id), S_IFREG});
+  return directory;
+}
+
+OpenDirectory by_name_directory(const std::vector<NamedImage>& images) {
+  OpenDirectory directory{{{".", node::kByName, S_IFDIR}, {"..", node::kRoot, S_IFDIR}}};
+  for (const NamedImage& image : images) {
+    auto file_name = file_name_of(image.name);
+    if (!file_name) continue;
+    const uint64_t inode = inode_number(by_name_link(*file_name, image.id).path);
+    directory.entries.push_back({std::move(*file_name), inode, S_IFLNK});
+  }
   return directory;
 }
 
@@ -109,7 +126,7 @@ void ImageFs::reply_own_entry(fuse_req_t request, uint64_t node) {
 }
 
 bool ImageFs::own_attributes(uint64_t node, struct stat& st) const {
-  if (node == node::kRoot || node == node::kControl)
+  if (node == node::kRoot || node == node::kControl || node == node::kByName)
     st = directory_attributes(node, ownership_, mounted_at_);
   else if (node == node::kMetrics || node == node::kStatus)
     st = page_attributes(node, ownership_, mounted_at_);
@@ -126,6 +143,9 @@ void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
     return reply_own_entry(request, node::kMetrics);
   if (parent == node::kControl && wanted == kStatusName)
     return reply_own_entry(request, node::kStatus);
+  if (parent == node::kRoot && wanted == kByNameName && store_.has_names())
+    return reply_own_entry(request, node::kByName);
+  if (parent == node::kByName) return lookup_by_name(request, name);
   auto id = ImageId::parse(wanted);
   if (parent != node::kRoot || !id) {
     fuse_reply_err(request, ENOENT);
@@ -142,9 +162,42 @@ void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
   });
 }
 
+void ImageFs::lookup_by_name(fuse_req_t request, const std::string& file_name) {
+  auto image_name = image_name_of(file_name);
+  if (!image_name) {
+    fuse_reply_err(request, ENOENT);
+    return;
+  }
+  auto parked = Parked::park(request, departures_);
+  store_.find_named(*image_name, [this, parked, file_name](Result<ImageId> id) {
+    fuse_req_t waiting = parked->claim();
+    if (!waiting) return;
+    const std::string path = fmt::format("{}/{}", kByNameName, file_name);
+    if (!id) return reply_error(waiting, "lookup", path, id.error());
+    const Link link = by_name_link(file_name, *id);
+    fuse_entry_param entry{};
+    entry.attr = link_attributes(link, ownership_, mounted_at_);
+    entry.ino = nodes_.add(link);
+    entry.entry_timeout = entry.attr_timeout = kBriefly;
+    if (fuse_reply_entry(waiting, &entry) < 0) nodes_.forget(entry.ino, 1);
+  });
+}
+
+void ImageFs::readlink(fuse_req_t request, uint64_t node) {
+  if (auto link = nodes_.find_link(node))
+    fuse_reply_readlink(request, link->target.c_str());
+  else
+    fuse_reply_err(request, EINVAL);
+}
+
 void ImageFs::getattr(fuse_req_t request, uint64_t node) {
   struct stat st {};
   if (own_attributes(node, st)) {
+    fuse_reply_attr(request, &st, kBriefly);
+    return;
+  }
+  if (auto link = nodes_.find_link(node)) {
+    st = link_attributes(*link, ownership_, mounted_at_);
     fuse_reply_attr(request, &st, kBriefly);
     return;
   }
@@ -262,6 +315,15 @@ void ImageFs::release(fuse_req_t request, const fuse_file_info& file) {
 void ImageFs::opendir(fuse_req_t request, uint64_t node, const fuse_file_info& file) {
   if (node == node::kControl) return reply_open(request, file, control_directory());
   auto parked = Parked::park(request, departures_);
+  if (node == node::kByName)
+    return store_.list_named([this, parked, file](Result<std::vector<NamedImage>> images) {
+      fuse_req_t waiting = parked->claim();
+      if (!waiting) return;
+      if (images)
+        reply_open(waiting, file, by_name_directory(*images));
+      else
+        reply_error(waiting, "list", kByNameName, images.error());
+    });
   store_.list([this, parked, file](Result<std::vector<ImageId>> ids) {
     fuse_req_t waiting = parked->claim();
     if (!waiting) return;

@@ -35,6 +35,7 @@ class ImageFs {
   void lookup(fuse_req_t request, uint64_t parent, const char* name);
   void forget(uint64_t node, uint64_t count) { nodes_.forget(node, count); }
   void getattr(fuse_req_t request, uint64_t node);
+  void readlink(fuse_req_t request, uint64_t node);
   void open(fuse_req_t request, uint64_t node, const fuse_file_info& file);
   void read(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file);
   void lseek(fuse_req_t request, off_t offset, int whence, const fuse_file_info& file);
@@ -46,6 +47,7 @@ class ImageFs {
   void listxattr(fuse_req_t request, uint64_t node, size_t size);
 
  private:
+  void lookup_by_name(fuse_req_t request, const std::string& file_name);
   void reply_image_entry(fuse_req_t request, const std::shared_ptr<Image>& image);
   void reply_own_entry(fuse_req_t request, uint64_t node);
   // Replies to an open; when the asker has left meanwhile, the file is closed again.

@@ -33,14 +33,20 @@ inline Digest digest_of(std::span<const std::byte> bytes, DigestAlgo algo = Dige
   return hasher.finish();
 }
 
-class FakeUpstream final : public Upstream {
+class FakeUpstream final : public Upstream, public ImageNames {
  public:
   struct Image {
     std::vector<std::byte> bytes;
     std::string etag = "\"v1\"";
     std::optional<Digest> digest;
     RangeSupport ranges = RangeSupport::kYes;
+    std::string name = {};  // an upstream with_names() only
+    int created = 0;        // seconds since the epoch
   };
+
+  // To be called before it is given to anybody: images have names, and the catalogue says as much
+  // as stat().
+  void with_names() { with_names_ = true; }
 
   void put(const std::string& id, Image image) {
     std::lock_guard lock(mutex_);
@@ -79,6 +85,14 @@ class FakeUpstream final : public Upstream {
     std::lock_guard lock(mutex_);
     return sent_;
   }
+  unsigned lists_asked() const {
+    std::lock_guard lock(mutex_);
+    return lists_asked_;
+  }
+  unsigned names_asked() const {
+    std::lock_guard lock(mutex_);
+    return names_asked_;
+  }
   unsigned stats_asked() const {
     std::lock_guard lock(mutex_);
     return stats_asked_;
@@ -90,14 +104,28 @@ class FakeUpstream final : public Upstream {
     if (error_) return fail(*error_);
     auto at = images_.find(id.str());
     if (at == images_.end()) return fail(ErrorKind::kNotFound, id.str() + ": not there");
-    return ImageInfo{id, at->second.bytes.size(), {at->second.etag, ""}, {}, at->second.ranges, {}};
+    return info_of(id, at->second);
+  }
+
+  ImageNames* names() override { return with_names_ ? this : nullptr; }
+  Result<CatalogueEntry> find_named(const std::string& name, Patience, std::stop_token) override {
+    std::lock_guard lock(mutex_);
+    ++names_asked_;
+    if (error_) return fail(*error_);
+    const std::pair<const std::string, Image>* newest = nullptr;
+    for (const auto& image : images_)
+      if (image.second.name == name && (!newest || image.second.created >= newest->second.created))
+        newest = &image;
+    if (!newest) return fail(ErrorKind::kNotFound, name + ": no image of that name");
+    return entry_of(newest->first, newest->second);
   }
 
   Result<std::vector<CatalogueEntry>> list(Patience, std::stop_token) override {
     std::lock_guard lock(mutex_);
     if (error_) return fail(*error_);
     std::vector<CatalogueEntry> entries;
-    for (auto& [name, image] : images_) entries.push_back({ImageId::parse(name).value()});
+    ++lists_asked_;
+    for (auto& [id, image] : images_) entries.push_back(entry_of(id, image));
     return entries;
   }
 
@@ -142,6 +170,19 @@ class FakeUpstream final : public Upstream {
   const UpstreamStats& stats() const override { return stats_; }
 
  private:
+  static ImageInfo info_of(const ImageId& id, const Image& image) {
+    return ImageInfo{id, image.bytes.size(), {image.etag, ""}, {}, image.ranges, {}};
+  }
+  CatalogueEntry entry_of(const std::string& text, const Image& image) const {
+    CatalogueEntry entry{ImageId::parse(text).value()};
+    if (!with_names_) return entry;
+    entry.name = image.name;
+    entry.created = from_unix(image.created);
+    entry.info = info_of(entry.id, image);
+    return entry;
+  }
+
+  bool with_names_ = false;
   mutable std::mutex mutex_;
   std::condition_variable_any opened_;
   std::map<std::string, Image> images_;
@@ -150,7 +191,7 @@ class FakeUpstream final : public Upstream {
   std::optional<Error> error_;
   std::vector<ByteRange> reads_;
   uint64_t sent_ = 0;
-  unsigned stats_asked_ = 0;
+  unsigned stats_asked_ = 0, lists_asked_ = 0, names_asked_ = 0;
   UpstreamStats stats_;
 };
 

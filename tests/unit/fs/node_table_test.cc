@@ -37,5 +37,26 @@ TEST(NodeTable, ForgetsWhatItDoesNotKnow) {
   EXPECT_EQ(table.size(), 0u);
 }
 
+TEST(NodeTable, ALinkIsKeptAsAnImageIsAndIsAnotherWhenItLeadsElsewhere) {
+  NodeTable table;
+  const Link link{"by-name/cirros", "../1"};
+  const uint64_t node = table.add(link);
+  EXPECT_EQ(table.add(link), node);
+  EXPECT_EQ(table.find_link(node), link);
+  EXPECT_EQ(table.find(node), nullptr);
+  const uint64_t other = table.add(Link{"by-name/cirros", "../2"});
+  EXPECT_NE(other, node);
+  table.forget(node, 2);
+  EXPECT_EQ(table.find_link(node), std::nullopt);
+  EXPECT_NE(table.add(link), node);  // an id is never used twice
+  EXPECT_EQ(table.size(), 2u);
+}
+
+TEST(NodeTable, AnImageIsNoLink) {
+  NodeTable table;
+  EXPECT_EQ(table.find_link(table.add(std::make_shared<FakeImage>("a"))), std::nullopt);
+  EXPECT_EQ(table.find_link(node::kRoot), std::nullopt);
+}
+
 }  // namespace
 }  // namespace imgcachefs

@@ -27,7 +27,7 @@ boot_services() {
   (
     shopt -s nullglob
     cd /etc || exit
-    printf '%s\n' rc2.d/S* systemd/system/{multi-user,sockets,timers}.target.wants/*
+    printf '%s\n' rc2.d/S* systemd/system/{multi-user,sockets,sysinit,timers}.target.wants/*
   )
 }
 
@@ -58,8 +58,12 @@ disable_service() {
   local name=${1##*/}
   case $1 in
     rc2.d/*) as_root update-rc.d "${name#S[0-9][0-9]}" disable || true ;;
-    # With systemd running, the line above has done it for a service of the same name.
-    *) [[ ! -L /etc/$1 ]] || as_root deb-systemd-helper disable "$name" || true ;;
+    # Where systemd runs, the line above has done it for a service of the same name. The helper is
+    # made for dpkg's scripts, and works where systemd does not run.
+    *)
+      [[ ! -L /etc/$1 ]] ||
+        as_root env DPKG_MAINTSCRIPT_PACKAGE=imgcachefs deb-systemd-helper disable "$name" || true
+      ;;
   esac
 }
 

@@ -11,7 +11,7 @@
 #include "fetch/http_answer.h"
 #include "fetch/http_client.h"
 #include "fetch/http_date.h"
-#include "fetch/image_transfer.h"
+#include "fetch/ranged_read.h"
 #include "fetch/remote_checksum_list.h"
 #include "fetch/url.h"
 
@@ -41,6 +41,8 @@ class HttpDirectory : public Upstream {
   const UpstreamStats& stats() const override { return stats_; }
 
  private:
+  class Place;
+
   // What the head of an image says.
   struct Look {
     HttpHead head;
@@ -175,31 +177,27 @@ Result<std::optional<Digest>> HttpDirectory::digest(const ImageInfo& info, bool 
   return digest_of_headers(seen->head);
 }
 
+// An image in it. The server knows ranges, or it does not, for all its images.
+class HttpDirectory::Place : public ImagePlace {
+ public:
+  Place(HttpDirectory& directory, const ImageId& id) : directory_(directory), id_(id) {}
+
+  Result<HttpRequest> request(std::stop_token) override {
+    return HttpRequest{.url = directory_.url_of(id_)};
+  }
+  bool knows_no_ranges() const override { return directory_.no_ranges_; }
+  void found_no_ranges() override { directory_.no_ranges_ = true; }
+
+ private:
+  HttpDirectory& directory_;
+  const ImageId& id_;
+};
+
 Result<ReadOutcome> HttpDirectory::read(const ImageInfo& info, ByteRange range, ByteSink& sink,
                                         std::stop_token stop) {
-  const std::string url = url_of(info.id);
-  if (range.begin > range.end || range.end > info.size)
-    return fail(ErrorKind::kInvalid,
-                fmt::format("{}: no such range: {}-{} of {} bytes", redacted_url(url), range.begin,
-                            range.end, info.size));
-  const bool whole = range == ByteRange{0, info.size};
-  ReadOutcome outcome{.attempts = 0};
-  RetryLoop retry(retries_, redacted_url(url), stop);
-  for (uint64_t at = range.begin; at < range.end;) {
-    const bool no_ranges = no_ranges_ || info.ranges == RangeSupport::kNo;
-    if (!whole && no_ranges)
-      return fail(ErrorKind::kNoRanges, redacted_url(url) + ": the server sends no ranges");
-    ++outcome.attempts;
-    const bool ranged = !whole || (at > 0 && !no_ranges);
-    ImageTransfer transfer(info, {at, range.end}, ranged, whole, sink);
-    const auto ended = client_.perform(transfer.request(url), transfer, stop);
-    if (transfer.range_was_ignored()) no_ranges_ = true;
-    const bool progress = transfer.position() > at;
-    at = transfer.position();
-    if (auto failure = transfer.outcome(ended))
-      if (auto error = retry.failed(*failure, progress, stats_)) return fail(std::move(*error));
-  }
-  return outcome;
+  Place place(*this, info.id);
+  return ranged_read(client_, stats_, retries_, redacted_url(url_of(info.id)), place, info, range,
+                     sink, std::move(stop));
 }
 
 }  // namespace

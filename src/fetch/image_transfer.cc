@@ -8,9 +8,15 @@
 
 namespace imgcachefs {
 
-ImageTransfer::ImageTransfer(const ImageInfo& info, ByteRange rest, bool ranged, bool whole,
-                             ByteSink& sink)
+std::optional<Error> check_validator(const ImageInfo& info, const HttpHead& head) {
+  if (info.validator.same_version(head.validator())) return std::nullopt;
+  return Error{ErrorKind::kStale, "changed upstream (ETag or Last-Modified)"};
+}
+
+ImageTransfer::ImageTransfer(const ImageInfo& info, HeadCheck check, ByteRange rest, bool ranged,
+                             bool whole, ByteSink& sink)
     : info_(info),
+      check_(check),
       rest_(rest),
       ranged_(ranged),
       whole_(whole),
@@ -18,8 +24,7 @@ ImageTransfer::ImageTransfer(const ImageInfo& info, ByteRange rest, bool ranged,
       position_(rest.begin),
       end_(rest.end) {}
 
-HttpRequest ImageTransfer::request(std::string url) const {
-  HttpRequest request{.url = std::move(url)};
+HttpRequest ImageTransfer::request(HttpRequest request) const {
   // A closed range: an open one would bring the tail of a longer version.
   if (ranged_)
     request.headers.emplace_back("Range", fmt::format("bytes={}-{}", rest_.begin, rest_.end - 1));
@@ -70,8 +75,7 @@ std::optional<Failure> ImageTransfer::judge(const HttpHead& head) {
 }
 
 std::optional<Failure> ImageTransfer::judge_whole(const HttpHead& head) {
-  if (!info_.validator.same_version(head.validator()))
-    return failure(ErrorKind::kStale, "changed upstream (ETag or Last-Modified)");
+  if (auto wrong = check_(info_, head)) return failure(wrong->kind, wrong->message);
   if (auto length = head.content_length(); length && *length != info_.size)
     return failure(ErrorKind::kStale,
                    fmt::format("changed upstream ({} bytes, was {})", *length, info_.size));
@@ -89,8 +93,10 @@ std::optional<Failure> ImageTransfer::judge_part(const HttpHead& head) {
   const auto got = parse_content_range(text);
   if (!got || !got->range || !got->total)
     return failure(ErrorKind::kProtocol, fmt::format("206 with Content-Range '{}'", text));
-  if (*got->total != info_.size || !info_.validator.same_version(head.validator()))
-    return failure(ErrorKind::kStale, "changed upstream (size, ETag or Last-Modified)");
+  if (auto wrong = check_(info_, head)) return failure(wrong->kind, wrong->message);
+  if (*got->total != info_.size)
+    return failure(ErrorKind::kStale,
+                   fmt::format("changed upstream ({} bytes, was {})", *got->total, info_.size));
   if (got->range->begin != rest_.begin || got->range->end > rest_.end)
     return failure(ErrorKind::kProtocol,
                    fmt::format("bytes {}-{} were asked for, Content-Range is '{}'", rest_.begin,
@@ -107,7 +113,9 @@ std::optional<Failure> ImageTransfer::judge_unsatisfiable(const HttpHead& head) 
   if (got && got->total && *got->total != info_.size)
     return failure(ErrorKind::kStale,
                    fmt::format("changed upstream ({} bytes, was {})", *got->total, info_.size));
-  return failure(ErrorKind::kProtocol, "416 to a range that lies in the image");
+  Failure refused = failure(ErrorKind::kProtocol, "416 to a range that lies in the image");
+  refused.status = head.status;
+  return refused;
 }
 
 Failure ImageTransfer::failure(ErrorKind kind, std::string_view why) const {

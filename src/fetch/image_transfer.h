@@ -17,14 +17,22 @@
 
 namespace imgcachefs {
 
+// What is wrong with an answer that has data of an image, as far as its head tells: kStale when it
+// is of another version than `info` speaks of.
+using HeadCheck = std::optional<Error> (*)(const ImageInfo& info, const HttpHead& head);
+// By ETag and Last-Modified.
+std::optional<Error> check_validator(const ImageInfo& info, const HttpHead& head);
+
 class ImageTransfer : public ResponseHandler {
  public:
   // `rest`: what the sink still lacks. With a Range header (`ranged`), or without one, which asks
   // for the whole image. `whole`: the caller wants the image to its end, so the whole of it is a
   // usable answer to a range, too; what the sink has already is passed over.
-  ImageTransfer(const ImageInfo& info, ByteRange rest, bool ranged, bool whole, ByteSink& sink);
+  ImageTransfer(const ImageInfo& info, HeadCheck check, ByteRange rest, bool ranged, bool whole,
+                ByteSink& sink);
 
-  HttpRequest request(std::string url) const;
+  // Makes a request for the image one for what this transfer wants of it.
+  HttpRequest request(HttpRequest image) const;
 
   bool on_head(const HttpHead& head) override;
   bool on_body(std::span<const std::byte> bytes) override;
@@ -43,6 +51,7 @@ class ImageTransfer : public ResponseHandler {
   Failure failure(ErrorKind kind, std::string_view why) const;
 
   const ImageInfo& info_;
+  const HeadCheck check_;
   const ByteRange rest_;
   const bool ranged_, whole_;
   ByteSink& sink_;

@@ -7,7 +7,7 @@
 // image.
 //
 // https://docs.openstack.org/api-ref/image/v2/ is the source of the format; what real servers do
-// beside it stands in tests/support/fake_glance.h.
+// beside it has a test each in tests/contract/upstream_glance_test.cc.
 #pragma once
 
 #include <memory>

@@ -171,8 +171,8 @@ ImageInfo GlanceRecord::info() const {
                  .size = size.value_or(0),
                  .validator = {},
                  .mtime = updated,
-                 // The store may know none: that is only seen when one is asked for.
-                 .ranges = RangeSupport::kYes,
+                 // A matter of the store, which no record tells.
+                 .ranges = RangeSupport::kUnknown,
                  .digest = md5};
   std::string& etag = info.validator.etag;
   if (md5) etag = md5->tagged();

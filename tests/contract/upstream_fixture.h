@@ -9,8 +9,11 @@
 #include <memory>
 #include <string>
 
+#include "fetch/authenticator.h"
+#include "fetch/glance_images.h"
 #include "fetch/http_directory.h"
 #include "fetch/upstream.h"
+#include "support/fake_glance.h"
 #include "support/fault_server.h"
 #include "support/nginx.h"
 #include "support/temp_dir.h"
@@ -73,8 +76,10 @@ inline std::unique_ptr<Upstream> open_directory(const std::string& url,
 class ImageServer {
  public:
   virtual ~ImageServer() = default;
-  virtual void put(const std::string& id, const std::string& bytes) = 0;  // also a new version
-  virtual void remove(const std::string& id) = 0;
+  // The ID of what a test calls `name`.
+  virtual std::string id(const std::string& name) const { return name; }
+  virtual void put(const std::string& name, const std::string& bytes) = 0;  // also a new version
+  virtual void remove(const std::string& name) = 0;
   virtual void stop() = 0;  // it is gone, connections are refused
   virtual std::unique_ptr<Upstream> open(const HttpConfig& config) = 0;
   virtual bool ranges() const { return true; }
@@ -144,6 +149,41 @@ class FaultServerImages : public ImageServer {
   }
   std::map<std::string, bool> names_;
   std::unique_ptr<FaultServer> server_;
+};
+
+inline std::unique_ptr<Upstream> open_glance_at(const std::string& endpoint,
+                                                const std::string& token = "",
+                                                const HttpConfig& config = quick_config()) {
+  auto upstream = open_glance(fixed_access(endpoint, token), config);
+  if (!upstream) throw std::runtime_error(upstream.error().message);
+  return std::move(*upstream);
+}
+
+class FakeGlanceImages : public ImageServer {
+ public:
+  explicit FakeGlanceImages(FakeImage like = {}, std::string token = "")
+      : like_(std::move(like)), token_(std::move(token)) {
+    if (!token_.empty()) glance_->tokens({token_});
+    glance_->page(2);
+  }
+  std::string id(const std::string& name) const override { return uuid_of(name); }
+  void put(const std::string& name, const std::string& bytes) override {
+    FakeImage image = like_;
+    image.name = name;
+    image.bytes = bytes;
+    glance_->put(image);
+  }
+  void remove(const std::string& name) override { glance_->remove(id(name)); }
+  void stop() override { glance_.reset(); }
+  std::unique_ptr<Upstream> open(const HttpConfig& config) override {
+    return open_glance_at(glance_->endpoint(), token_, config);
+  }
+  bool ranges() const override { return like_.store == FakeStore::kFile; }
+
+ private:
+  const FakeImage like_;
+  const std::string token_;
+  std::unique_ptr<FakeGlance> glance_ = std::make_unique<FakeGlance>();
 };
 
 }  // namespace imgcachefs::test

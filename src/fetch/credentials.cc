@@ -4,7 +4,9 @@
 
 #include <algorithm>
 #include <array>
+#include <cassert>
 #include <cerrno>
+#include <utility>
 
 #include "base/posix.h"
 #include "base/text.h"
@@ -12,8 +14,9 @@
 namespace imgcachefs {
 namespace {
 
-constexpr std::array<std::string_view, 15> kKeys = {
+constexpr std::array<std::string_view, 16> kKeys = {
     "username",
+    "user_id",
     "password",
     "token",
     "auth_url",
@@ -30,6 +33,10 @@ constexpr std::array<std::string_view, 15> kKeys = {
     "cert",
     "key",
 };
+
+bool is_key(std::string_view key) {
+  return std::find(kKeys.begin(), kKeys.end(), key) != kKeys.end();
+}
 
 }  // namespace
 
@@ -71,7 +78,7 @@ Result<Credentials> Credentials::load(const std::string& path) {
       return fail(ErrorKind::kInvalid,
                   fmt::format("credentials file {}: line {} is not key = value", path, number));
     const std::string key(trimmed(line.substr(0, equals)));
-    if (std::find(kKeys.begin(), kKeys.end(), key) == kKeys.end() || key.empty())
+    if (!is_key(key))
       return fail(ErrorKind::kInvalid,
                   fmt::format("credentials file {}: line {}: unknown key '{}'", path, number, key));
     credentials.values_[key] = trimmed(line.substr(equals + 1));
@@ -83,6 +90,11 @@ const std::string& Credentials::get(const std::string& key) const {
   static const std::string none;
   auto it = values_.find(key);
   return it == values_.end() ? none : it->second;
+}
+
+void Credentials::set(const std::string& key, std::string value) {
+  assert(is_key(key));
+  values_[key] = std::move(value);
 }
 
 }  // namespace imgcachefs

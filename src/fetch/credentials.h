@@ -1,6 +1,6 @@
 // The secrets of a mount, from `credentials=FILE`: `key = value` lines, `#` comments.
 //
-// The keys: username password token auth_url user_domain_name user_domain_id project_name
+// The keys: username user_id password token auth_url user_domain_name user_domain_id project_name
 // project_id project_domain_name project_domain_id application_credential_id
 // application_credential_name application_credential_secret, and cert key (paths of a client
 // certificate and its key).
@@ -24,6 +24,10 @@ class Credentials {
   // The value of a key, or "" when it is not set.
   const std::string& get(const std::string& key) const;
   bool empty() const { return values_.empty(); }
+
+  // For secrets that come from elsewhere (clouds.yaml). `key` is one of the keys above; an empty
+  // value is as good as none.
+  void set(const std::string& key, std::string value);
 
  private:
   std::map<std::string, std::string> values_;

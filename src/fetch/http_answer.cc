@@ -13,7 +13,9 @@ class BodyBuffer : public ResponseHandler {
  public:
   explicit BodyBuffer(size_t limit) : limit_(limit) {}
 
-  bool on_head(const HttpHead& head) override { return limit_ > 0 && head.status == 200; }
+  bool on_head(const HttpHead& head) override {
+    return limit_ > 0 && (head.status == 200 || head.status == 201);
+  }
   bool on_body(std::span<const std::byte> bytes) override {
     too_long_ = bytes.size() > limit_ - text_.size();
     if (!too_long_) text_.append(reinterpret_cast<const char*>(bytes.data()), bytes.size());

@@ -12,7 +12,7 @@ namespace imgcachefs {
 
 struct HttpAnswer {
   HttpHead head;
-  std::string body;  // of a 200; empty when none was asked for
+  std::string body;  // of a 200 or 201; empty when none was asked for
 };
 
 struct HttpQuestion {

@@ -22,51 +22,25 @@ RemoteChecksumList::RemoteChecksumList(HttpClient& client, UpstreamStats& stats,
       url_(std::move(url)),
       algo_(algo),
       believe_(believe),
-      retries_(retries) {}
+      retries_(retries),
+      question_(redacted_url(url_)) {}
 
 Result<std::optional<Digest>> RemoteChecksumList::find(const std::string& name, bool fresh,
                                                        std::stop_token stop) {
-  std::unique_lock lock(mutex_);
-  // Good is an answer that came during this call or, if `fresh`, that was asked for during it.
-  const uint64_t oldest_good = fresh ? asked_ + 1 : answered_ + 1;
-  const uint64_t failed_before = failed_;
-  for (;;) {
-    if (answered_ >= oldest_good || (!fresh && believed())) return known_->list.find(name);
-    // The failure of a request that others made in our stead is ours, too: not each of a crowd of
-    // readers shall go through all the retries, one after the other.
-    if (failed_ > failed_before && (!fresh || failed_ >= oldest_good) &&
-        error_->kind != ErrorKind::kCancelled)
-      return fail(*error_);
-    if (asking_) {
-      if (!changed_.wait(lock, stop, [this] { return !asking_; }))
-        return fail(ErrorKind::kCancelled, redacted_url(url_) + ": cancelled");
-      continue;
-    }
-    asking_ = true;
-    const uint64_t number = ++asked_;
-    const std::optional<Known> old = known_;
-    lock.unlock();
-    auto got = ask_upstream(old, fresh, stop);
-    lock.lock();
-    asking_ = false;
-    changed_.notify_all();
-    if (!got) {
-      failed_ = number;
-      error_ = got.error();
-      return fail(got.error());
-    }
-    known_ = std::move(*got);
-    answered_ = number;
-  }
+  auto known = question_.answer(
+      {.fresh = fresh, .stop = stop}, [this](const Known& list, bool) { return believed(list); },
+      [&](const Question::Known& old) { return ask_upstream(old, fresh, stop); });
+  if (!known) return fail(known.error());
+  return (*known)->list.find(name);
 }
 
-bool RemoteChecksumList::believed() const {
+bool RemoteChecksumList::believed(const Known& known) const {
   // In whole seconds: a `believe` of for ever must not overflow the clock's nanoseconds.
-  return known_ && std::chrono::duration_cast<std::chrono::seconds>(
-                       std::chrono::steady_clock::now() - known_->since) < believe_;
+  return std::chrono::duration_cast<std::chrono::seconds>(std::chrono::steady_clock::now() -
+                                                          known.since) < believe_;
 }
 
-Result<RemoteChecksumList::Known> RemoteChecksumList::ask_upstream(std::optional<Known> old,
+Result<RemoteChecksumList::Known> RemoteChecksumList::ask_upstream(const Question::Known& old,
                                                                    bool fresh,
                                                                    std::stop_token stop) const {
   HttpQuestion question{.request = {.url = url_},
@@ -93,8 +67,7 @@ Result<RemoteChecksumList::Known> RemoteChecksumList::ask_upstream(std::optional
     case 304:
       if (!conditional)
         return fail(ErrorKind::kProtocol, redacted_url(url_) + ": 304 that was not asked for");
-      old->since = now;
-      return std::move(*old);
+      return Known{old->list, old->validator, now};
     case 403:
       spdlog::debug("{}: 403, taken for: there is no such list", redacted_url(url_));
       [[fallthrough]];

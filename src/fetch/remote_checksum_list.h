@@ -2,9 +2,6 @@
 #pragma once
 
 #include <chrono>
-#include <condition_variable>
-#include <cstdint>
-#include <mutex>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -12,6 +9,7 @@
 #include "base/digest.h"
 #include "fetch/checksum_list.h"
 #include "fetch/http_client.h"
+#include "fetch/shared_question.h"
 
 namespace imgcachefs {
 
@@ -34,8 +32,9 @@ class RemoteChecksumList {
     Validator validator;
     std::chrono::steady_clock::time_point since;
   };
-  Result<Known> ask_upstream(std::optional<Known> old, bool fresh, std::stop_token stop) const;
-  bool believed() const;
+  using Question = SharedQuestion<Known>;
+  Result<Known> ask_upstream(const Question::Known& old, bool fresh, std::stop_token stop) const;
+  bool believed(const Known& known) const;
 
   HttpClient& client_;
   UpstreamStats& stats_;
@@ -43,15 +42,7 @@ class RemoteChecksumList {
   const DigestAlgo algo_;
   const std::chrono::seconds believe_;
   const unsigned retries_;
-
-  std::mutex mutex_;  // protects what follows; not held while upstream is asked
-  std::condition_variable_any changed_;
-  uint64_t asked_ = 0;     // number of the latest request
-  uint64_t answered_ = 0;  // number of the one `known_` is from
-  bool asking_ = false;
-  std::optional<Known> known_;
-  uint64_t failed_ = 0;  // number of the one `error_` is from
-  std::optional<Error> error_;
+  Question question_;
 };
 
 }  // namespace imgcachefs

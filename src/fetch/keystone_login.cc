@@ -117,7 +117,8 @@ Result<KeystoneLogin> KeystoneLogin::of(const Credentials& secrets) {
         "project_id", "project_domain_name", "project_domain_id", "application_credential_id",
         "application_credential_name", "application_credential_secret"})
     if (!is_utf8(secrets.get(key)))
-      return fail(ErrorKind::kInvalid, fmt::format("credentials for Keystone: {} is not UTF-8", key));
+      return fail(ErrorKind::kInvalid,
+                  fmt::format("credentials for Keystone: {} is not UTF-8", key));
   if (secrets.get("auth_url").empty()) return missing("auth_url is missing");
   auto url = tokens_url(secrets.get("auth_url"));
   if (!url) return fail(url.error());

@@ -34,8 +34,10 @@ std::string printable(std::string text) {
   constexpr size_t kLongest = 80;
   std::replace_if(
       text.begin(), text.end(), [](unsigned char c) { return c < ' ' || c == 0x7f; }, '?');
-  if (text.size() > kLongest) text = text.substr(0, kLongest) + "...";
-  return text;
+  if (text.size() <= kLongest) return text;
+  size_t end = kLongest;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xc0) == 0x80) --end;  // whole letters
+  return text.substr(0, end) + "...";
 }
 
 std::string listed(const std::vector<ImageEndpoint>& endpoints) {
@@ -46,7 +48,8 @@ std::string listed(const std::vector<ImageEndpoint>& endpoints) {
         fmt::format("{} in {}", printable(endpoint.interface_),
                     printable(endpoint.region.empty() ? endpoint.region_id : endpoint.region));
     if (out.find(one) != std::string::npos) continue;
-    if (std::count(out.begin(), out.end(), ',') + 1 >= static_cast<int>(kMost)) return out + ", ...";
+    if (std::count(out.begin(), out.end(), ',') + 1 >= static_cast<int>(kMost))
+      return out + ", ...";
     out += (out.empty() ? "" : ", ") + one;
   }
   return out;
@@ -77,11 +80,11 @@ Result<std::string> ServiceCatalogue::image_service(const std::string& region,
            (region.empty() || endpoint.region == region || endpoint.region_id == region);
   });
   if (found == images_.end())
-    return fail(ErrorKind::kUnavailable,
-                fmt::format("Keystone's catalogue has no image service with the interface {}{}{}; "
-                            "it has: {}",
-                            interface, region.empty() ? "" : " in region ", region,
-                            listed(images_)));
+    return fail(
+        ErrorKind::kUnavailable,
+        fmt::format("Keystone's catalogue has no image service with the interface {}{}{}; "
+                    "it has: {}",
+                    interface, region.empty() ? "" : " in region ", region, listed(images_)));
   auto url = Url::parse(found->url);
   if (!url || !url->user_info.empty() || !url->query.empty())
     return fail(ErrorKind::kUnavailable,

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <charconv>
 #include <condition_variable>
+#include <cstdlib>
 #include <cstring>
 #include <deque>
 #include <mutex>
@@ -203,6 +204,11 @@ void FaultServer::Impl::serve(ServerConnection& connection, unsigned number) {
       std::transform(name.begin(), name.end(), name.begin(), ::tolower);
       const size_t value = line.find_first_not_of(' ', colon + 1);
       request.headers[name] = value == std::string::npos ? "" : line.substr(value);
+    }
+    if (auto length = request.header("content-length"); !length.empty()) {
+      auto body = connection.read_body(std::strtoull(length.c_str(), nullptr, 10));
+      if (!body) break;
+      request.body = std::move(*body);
     }
     size_t index;
     {

@@ -49,6 +49,7 @@ struct Request {
   std::string target;                          // as sent: percent-encoded, with its query
   std::string path;                            // decoded, without the query
   std::map<std::string, std::string> headers;  // names in lower case
+  std::string body;                            // of a POST that says its Content-Length
   int status = 0;                              // what was answered; 0 = nothing yet
   uint64_t body_sent = 0;                      // bytes of the body handed to the kernel so far
   unsigned connection = 0;                     // number of the connection it came over

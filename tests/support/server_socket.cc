@@ -40,17 +40,30 @@ std::optional<std::string> ServerConnection::read_head() {
       buffer_.erase(0, end + 4);
       return head;
     }
-    char piece[4096];
-    ssize_t n;
-    if (ssl_ != nullptr) {
-      n = SSL_read(ssl_, piece, sizeof piece);
-    } else {
-      do n = ::recv(fd_.get(), piece, sizeof piece, 0);
-      while (n < 0 && errno == EINTR);
-    }
-    if (n <= 0) return std::nullopt;
-    buffer_.append(piece, static_cast<size_t>(n));
+    if (!receive()) return std::nullopt;
   }
+}
+
+std::optional<std::string> ServerConnection::read_body(size_t size) {
+  while (buffer_.size() < size)
+    if (!receive()) return std::nullopt;
+  std::string body = buffer_.substr(0, size);
+  buffer_.erase(0, size);
+  return body;
+}
+
+bool ServerConnection::receive() {
+  char piece[4096];
+  ssize_t n;
+  if (ssl_ != nullptr) {
+    n = SSL_read(ssl_, piece, sizeof piece);
+  } else {
+    do n = ::recv(fd_.get(), piece, sizeof piece, 0);
+    while (n < 0 && errno == EINTR);
+  }
+  if (n <= 0) return false;
+  buffer_.append(piece, static_cast<size_t>(n));
+  return true;
 }
 
 bool ServerConnection::send(const std::string& bytes) {

@@ -19,14 +19,17 @@ class ServerConnection {
   ServerConnection(UniqueFd fd, SSL_CTX* tls);
   ~ServerConnection();
 
-  bool handshake();                        // TLS; true at once without
-  std::optional<std::string> read_head();  // up to the empty line; nullopt: gone
-  bool send(const std::string& bytes);     // all of them
-  void close();                            // FIN
-  void reset();                            // RST
-  void shut_down();                        // from any thread: ends what the others wait in
+  bool handshake();                                   // TLS; true at once without
+  std::optional<std::string> read_head();             // up to the empty line; nullopt: gone
+  std::optional<std::string> read_body(size_t size);  // what comes next; nullopt: gone
+  bool send(const std::string& bytes);                // all of them
+  void close();                                       // FIN
+  void reset();                                       // RST
+  void shut_down();  // from any thread: ends what the others wait in
 
  private:
+  bool receive();  // more into buffer_; false: gone
+
   UniqueFd fd_;
   SSL* ssl_ = nullptr;
   std::string buffer_;

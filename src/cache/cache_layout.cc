@@ -181,6 +181,14 @@ int CacheLayout::dir(Place place) const {
   return -1;
 }
 
+Result<UniqueFd> CacheLayout::make_dir(Place place) const {
+  const char* name = place == Place::kIncomplete ? kIncompleteDir
+                     : place == Place::kInvalid  ? kInvalidDir
+                     : place == Place::kQueue    ? kQueueDir
+                                                 : kMapsDir;
+  return open_sub_dir(cached_.get(), name, path_, Access::kDaemon);
+}
+
 std::string CacheLayout::index_path() const {
   return path_ + "/" + kIndexFile;
 }

@@ -45,7 +45,9 @@ class CacheLayout {
   };
   static Result<CacheLayout> open(const std::string& cache_dir, Access access);
 
-  int dir(Place place) const;  // a directory descriptor; owned by this
+  int dir(Place place) const;  // a directory descriptor; owned by this. -1: not there (kTool)
+  // The same, for a tool that has to put something there: made when it is missing. Not kCached.
+  Result<UniqueFd> make_dir(Place place) const;
   const std::string& path() const { return path_; }
   std::string index_path() const;  // of cache.db, for SQLite
 

@@ -112,6 +112,31 @@ void Fill::read(ByteRange range, Reader& reader, ImageHandle::ReadDone done) {
   perform(std::move(actions));
 }
 
+void Fill::fetch_whole(WholeDone done) {
+  Actions actions;
+  {
+    std::lock_guard lock(mutex_);
+    wholes_.push_back(std::move(done));
+    if (complete_) {
+      settle_wholes({}, actions);
+    } else if (dead_ || around_) {
+      settle_wholes(fail(dead_ ? *dead_ : *around_because_), actions);
+    } else {
+      const bool by_readers = background_ && by_readers_;
+      start_background(cursor_, actions);
+      by_readers_ = by_readers;
+      move_frontier(actions);  // it may be all here, and its checksum not known yet
+    }
+  }
+  perform(std::move(actions));
+}
+
+// Called with mutex_ held.
+void Fill::settle_wholes(const Status& status, Actions& actions) {
+  for (WholeDone& done : std::exchange(wholes_, {}))
+    actions.then.push_back([done = std::move(done), status] { done(status); });
+}
+
 void Fill::settle(Waiter waiter, Actions& actions) {
   if (dead_) {
     actions.answers.push_back({std::move(waiter.done), fail(*dead_), {}, {}});
@@ -238,6 +263,7 @@ void Fill::die(Error error, Disposal disposal) {
     if (!around_) on_disk = map_.present_bytes();
     reservation_ = SpaceReservation();
     fail_waiters(error, actions);
+    settle_wholes(fail(error), actions);
     pass_wanted_.notify_all();
   }
   if (disposal != Disposal::kKeep) {
@@ -350,6 +376,11 @@ bool Fill::verified() const {
 bool Fill::around() const {
   std::lock_guard lock(mutex_);
   return around_;
+}
+
+bool Fill::fetches_whole() const {
+  std::lock_guard lock(mutex_);
+  return !around_ && !dead_ && (background_ || map_.complete());
 }
 
 std::string Fill::last_error() const {

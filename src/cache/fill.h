@@ -109,6 +109,12 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   // Never waits; see ImageHandle::read.
   void read(ByteRange range, Reader& reader, ImageHandle::ReadDone done);
 
+  // All of it is to come, in the background, though nobody reads it. `done` is told once, on any
+  // thread and with no lock held, that it is cached, or why it will not be for now. Where there is
+  // no room it is kNoSpace: what nobody reads is not streamed around the cache.
+  using WholeDone = std::function<void(const Status&)>;
+  void fetch_whole(WholeDone done);
+
   int complete_fd() const { return complete_.load(std::memory_order_acquire) ? file_->fd() : -1; }
   const ImageInfo& info() const { return info_; }
 
@@ -130,6 +136,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   std::optional<Digest> checksum() const;  // as far as known
   bool verified() const;
   bool around() const;
+  bool fetches_whole() const;  // what is missing is being fetched, or being checked
   std::string last_error() const;
 
  private:
@@ -166,6 +173,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void answer(Waiter waiter, Actions& actions);
   void wake(uint32_t chunk, Actions& actions);
   void fail_waiters(const Error& error, Actions& actions);
+  void settle_wholes(const Status& status, Actions& actions);
   bool goes_on(const Reader& reader) const;
   void perform(Actions actions);  // without mutex_
   void die(Error error, Disposal disposal);
@@ -232,9 +240,11 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   std::optional<Error> dead_;
   std::unordered_multimap<uint32_t, Waiter> waiting_;  // by the first chunk they lack
   std::vector<Waiter> held_;                           // for the commit
+  std::vector<WholeDone> wholes_;                      // who wants it cached without a reader
   std::string last_error_;
 
   bool background_ = false;     // the whole image is wanted
+  bool by_readers_ = false;     // ... by a reader, who is served around the cache if need be
   bool rest_reserved_ = false;  // reservation_ covers all of them
   unsigned background_running_ = 0, demand_running_ = 0, checks_running_ = 0;
   uint32_t cursor_ = 0;  // where the next background segment is looked for
@@ -243,6 +253,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   SpaceReservation reservation_;  // for chunks that no transfer has claimed
 
   bool around_ = false;
+  std::optional<Error> around_because_;
   unsigned generation_ =
       0;  // one more when going around: what transfers of before bring is not taken
   std::map<uint32_t, WindowChunk> window_;

@@ -60,11 +60,13 @@ void Fill::go_around(const Error& why) {
     if (around_ || dead_ || complete_ || committing_) return;
     on_disk = map_.present_bytes();
     around_ = true;
+    around_because_ = why;
     ++generation_;
     map_.forget_all();
     rest_reserved_ = false;
     reservation_ = SpaceReservation();
     last_error_ = why.message;
+    settle_wholes(fail(why), actions);
     settle_all(actions);
     move_frontier(actions);
   }

@@ -71,6 +71,7 @@ void Fill::pass(std::stop_token stop) {
       if (outcome.error().kind != ErrorKind::kCancelled)
         spdlog::warn("{}: the pass over it ended: {}", info_.id.str(), outcome.error().message);
       fail_waiters(outcome.error(), actions);
+      settle_wholes(fail(outcome.error()), actions);
     } else {
       settle_all(actions);  // who came when the pass had gone by
       pump_background(actions);

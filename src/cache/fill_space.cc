@@ -23,9 +23,23 @@ void Fill::reserve_rest() {
   auto room = reserve(std::min(rest, info_.size - std::min(info_.size, file_->bytes_on_disk())));
   if (!room) {
     reserving.unlock();
-    // Demand may have brought the last of it meanwhile.
-    if (std::lock_guard lock(mutex_); map_.complete()) return;
-    return go_around(room.error());
+    Actions actions;
+    bool by_readers;
+    {
+      std::lock_guard lock(mutex_);
+      // Demand may have brought the last of it meanwhile.
+      if (map_.complete()) return;
+      by_readers = by_readers_;
+      if (!by_readers) {
+        // Nobody waits for it: what is here stays, and readers may go on as they did.
+        background_ = false;
+        last_error_ = room.error().message;
+        settle_wholes(fail(room.error()), actions);
+      }
+    }
+    perform(std::move(actions));
+    if (by_readers) go_around(room.error());
+    return;
   }
   Actions actions;
   {

@@ -32,6 +32,7 @@ uint32_t Fill::segment_chunks() const {
 void Fill::start_background(uint32_t from, Actions& actions) {
   if (dead_ || complete_) return;
   cursor_ = from;
+  by_readers_ = true;
   if (!background_) {
     background_ = true;
     learn_digest(actions);
@@ -200,6 +201,7 @@ void Fill::finish_transfer(ChunkMap::Claim claim, unsigned generation, Priority 
         if (priority == Priority::kBackground) {
           // The next reader who goes on starts it again.
           background_ = false;
+          settle_wholes(fail(error), actions);
           if (error.kind != ErrorKind::kCancelled)
             spdlog::warn("{}: background filling stopped: {}", info_.id.str(), error.message);
         }

@@ -99,6 +99,7 @@ void Fill::digest_learnt(Result<std::optional<Digest>> digest) {
       spdlog::warn("{}: its checksum cannot be learnt: {}", info_.id.str(), digest.error().message);
       for (Waiter& waiter : std::exchange(held_, {}))
         actions.answers.push_back({std::move(waiter.done), fail(digest.error()), {}, {}});
+      settle_wholes(fail(digest.error()), actions);
     } else {
       digest_state_ = DigestState::kKnown;
       expected_ = std::move(*digest);
@@ -283,6 +284,7 @@ void Fill::commit() {
 void Fill::settled(Actions& actions) {
   settled_ = true;
   must_verify_ = false;
+  if (complete_) settle_wholes({}, actions);
   for (Waiter& waiter : std::exchange(held_, {})) {
     if (complete_)
       actions.answers.push_back(

@@ -36,6 +36,8 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
               [this](uint64_t bytes) { return evict(bytes); }),
       throttle_(config.limit_rate),
       table_(config.revalidate, config.negative_ttl),
+      prefetcher_(layout_, [this](const ImageId& id,
+                                  Prefetcher::Done done) { fetch_whole(id, std::move(done)); }),
       workers_("worker", kWorkers),
       askers_("asker", kAskers),
       openers_("opener", kOpeners),
@@ -181,6 +183,15 @@ void ImageStore::open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDon
   openers_.submit([remote, done = std::move(done)]() mutable { remote->open(std::move(done)); });
 }
 
+void ImageStore::fetch_whole(const ImageId& id, Fill::WholeDone done) {
+  lookup(id, [this, done = std::move(done)](const Result<std::shared_ptr<Image>>& image) {
+    if (!image) return done(fail(image.error()));
+    auto remote = std::dynamic_pointer_cast<RemoteImage>(*image);
+    if (!remote) return done({});
+    openers_.submit([remote, done] { remote->fetch_whole(done); });
+  });
+}
+
 void ImageStore::list(ListDone done) {
   if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
   openers_.submit([this, done = std::move(done)] { done(catalogue_.ids(stop_.get_token())); });
@@ -206,6 +217,9 @@ void ImageStore::image_committed(const RemoteImage& image, const std::optional<D
   if (!table_.remove(image, "")) {
     // Another version became current in the last moment: who reads this one keeps it, nobody else.
     if (auto cached = cached_->find(image.id())) cached_->drop(*cached, "changed upstream");
+  } else if (auto unqueued = ImageQueue(layout_).remove(image.id()); !unqueued) {
+    spdlog::warn("{}: cached, but it stays queued for now: {}", image.id().str(),
+                 unqueued.error().message);
   }
   ++counters_.fills_completed;
 }
@@ -312,9 +326,10 @@ StoreStatus ImageStore::status() const {
     if (!fill) continue;
     status.readers_waiting += fill->waiting();
     if (!fill->idle())
-      status.fills.push_back(
-          {image->id(), image->info().size, fill->present_bytes(), fill->rate()});
+      status.fills.push_back({image->id(), image->info().size, fill->present_bytes(), fill->rate(),
+                              fill->fetches_whole()});
   }
+  status.queue = prefetcher_.status();
   return status;
 }
 
@@ -325,6 +340,7 @@ void ImageStore::shutdown() {
   transfers_.stop();
   // Readers first: each is answered before anything is waited for.
   for (const auto& image : table_.remotes()) image->shut_down();
+  prefetcher_.stop();
   if (janitor_) janitor_->stop();
   if (keeper_) keeper_->stop();
   transfers_.close();

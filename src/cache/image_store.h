@@ -12,6 +12,7 @@
 //                                list, and ask upstream what has to be known within seconds
 //     worker    (2)              hash, commit, look at chunks of an earlier run
 //     keeper    (1)              saves chunk maps twice a second, lets go of idle fills
+//     prefetcher (1)             takes up what is queued                     prefetcher.h
 //     janitor   (1)              hits every two seconds; prune and clean every janitor_interval
 //
 // Locks, and what each protects. They are taken in this order, most of them alone; none is held
@@ -24,6 +25,7 @@
 //     RemoteImage::mutex_      the fill of an image, its opens
 //     Fill::mutex_             everything of one fill
 //     CacheRecords::mutex_     the index in memory
+//     Prefetcher::mutex_       what is being tried of the queue
 //     SpaceBudget::mutex_, TransferQueue::mutex_, WorkerPool::mutex_, Throttle::mutex_   leaves
 #pragma once
 
@@ -40,6 +42,7 @@
 #include "cache/image.h"
 #include "cache/image_table.h"
 #include "cache/inquiries.h"
+#include "cache/prefetcher.h"
 #include "cache/remote_image.h"
 #include "cache/store_config.h"
 #include "cache/store_status.h"
@@ -87,6 +90,13 @@ class ImageStore final : private RemoteImageOwner {
   using ForgetBytes = std::function<void(const Image& image)>;
   void on_forget_bytes(ForgetBytes hook) { forget_bytes_ = std::move(hook); }
 
+  // From now on what is queued is cached in the background. Once, after on_forget_bytes().
+  void take_up_queue() { prefetcher_.start(); }
+
+  // The whole image is cached in the background, though nobody opens it; no hit and no miss is
+  // counted. Told once what came of it, as to a reader; kNoSpace when there is no room.
+  void fetch_whole(const ImageId& id, Fill::WholeDone done);
+
   // Cancels transfers, answers all who wait (kCancelled), saves maps and counters, joins.
   // Idempotent. Handles may be destroyed after.
   void shutdown();
@@ -129,6 +139,7 @@ class ImageStore final : private RemoteImageOwner {
   ImageTable table_;
   Counters counters_;
   ForgetBytes forget_bytes_;
+  Prefetcher prefetcher_;
   std::stop_source stop_;
   std::atomic<bool> shut_down_{false};
 

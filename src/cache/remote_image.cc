@@ -19,6 +19,7 @@ class RemoteImage::Handle final : public ImageHandle {
     fill_->read(range, reader_, std::move(done));
   }
   int complete_fd() const override { return fill_->complete_fd(); }
+  const std::shared_ptr<Fill>& fill() const { return fill_; }
 
  private:
   const std::shared_ptr<RemoteImage> image_;
@@ -88,9 +89,9 @@ ImageDetails RemoteImage::details() const {
   return details;
 }
 
-std::unique_ptr<ImageHandle> RemoteImage::new_handle() {
+std::unique_ptr<ImageHandle> RemoteImage::new_handle(bool reads) {
   ++handles_;
-  last_accessed_ = std::chrono::system_clock::now();
+  if (reads) last_accessed_ = std::chrono::system_clock::now();
   return std::make_unique<Handle>(shared_from_this(), fill_);
 }
 
@@ -103,23 +104,42 @@ tl::unexpected<Error> RemoteImage::stale() const {
 }
 
 void RemoteImage::open(OpenDone done) {
+  open({std::move(done), true});
+}
+
+void RemoteImage::fetch_whole(Fill::WholeDone done) {
+  // Not even a file is made for it.
+  if (info_.size > context_.config.max_size)
+    return done(fail(ErrorKind::kNoSpace,
+                     fmt::format("{}: {} bytes are more than max_size", id().str(), info_.size)));
+  auto opened = [done = std::move(done)](Result<std::unique_ptr<ImageHandle>> handle) {
+    if (!handle) return done(fail(handle.error()));
+    const std::shared_ptr<Fill> fill = static_cast<Handle&>(**handle).fill();
+    // Held by who waits for the fill: an open one is not let go.
+    fill->fetch_whole([done, held = std::shared_ptr<ImageHandle>(std::move(*handle))](
+                          const Status& status) { done(status); });
+  };
+  open({std::move(opened), false});
+}
+
+void RemoteImage::open(Opening opening) {
   std::unique_ptr<ImageHandle> handle;
   {
     std::unique_lock lock(mutex_);
     // Looked up before, and committed or given up since: it must not be fetched a second time.
     if (over()) {
       lock.unlock();
-      return done(stale());
+      return opening.done(stale());
     }
     if (fill_ && !moving_) {
-      handle = new_handle();
+      handle = new_handle(opening.reads);
     } else {
-      opening_.push_back(std::move(done));
+      opening_.push_back(std::move(opening));
       if (moving_) return;
       moving_ = true;
     }
   }
-  if (handle) return done(std::move(handle));
+  if (handle) return opening.done(std::move(handle));
   open_fill();
 }
 
@@ -137,7 +157,7 @@ void RemoteImage::open_fill() {
 // Opens or closes are over: whoever came meanwhile is served.
 void RemoteImage::moved() {
   std::vector<std::pair<OpenDone, std::unique_ptr<ImageHandle>>> opened;
-  std::vector<OpenDone> refused;
+  std::vector<Opening> refused;
   {
     std::lock_guard lock(mutex_);
     moving_ = false;
@@ -146,14 +166,14 @@ void RemoteImage::moved() {
     } else if (!opening_.empty() && !fill_) {
       moving_ = true;
     } else {
-      for (OpenDone& done : std::exchange(opening_, {}))
-        opened.emplace_back(std::move(done), new_handle());
+      for (Opening& opening : std::exchange(opening_, {}))
+        opened.emplace_back(std::move(opening.done), new_handle(opening.reads));
     }
     if (!moving_ && opened.empty() && refused.empty()) return;
   }
   if (opened.empty() && refused.empty()) return open_fill();
   for (auto& [done, handle] : opened) done(std::move(handle));
-  for (OpenDone& done : refused) done(stale());
+  for (Opening& opening : refused) opening.done(stale());
 }
 
 void RemoteImage::release() {

@@ -53,6 +53,9 @@ class RemoteImage final : public Image,
   // May open files: not for a thread that must not wait for the disk.
   void open(OpenDone done);
 
+  // The whole image is to be cached though nobody opens it: Fill::fetch_whole. May open files too.
+  void fetch_whole(Fill::WholeDone done);
+
   // Saves the chunk map; lets go of a fill that nobody needs. False when there is none any more.
   bool tend();
 
@@ -62,8 +65,13 @@ class RemoteImage final : public Image,
 
  private:
   class Handle;
-  std::unique_ptr<ImageHandle> new_handle();  // with mutex_ held
-  void moved();                               // ends `moving_`
+  struct Opening {
+    OpenDone done;
+    bool reads;  // false: it is no access of the image
+  };
+  void open(Opening opening);
+  std::unique_ptr<ImageHandle> new_handle(bool reads);  // with mutex_ held
+  void moved();                                         // ends `moving_`
   void open_fill();
   bool over() const;  // nothing is to be opened any more; with mutex_ held
   tl::unexpected<Error> stale() const;
@@ -87,7 +95,7 @@ class RemoteImage final : public Image,
   std::shared_ptr<Fill> fill_;
   unsigned handles_ = 0;
   bool moving_ = false;
-  std::vector<OpenDone> opening_;
+  std::vector<Opening> opening_;
   std::string last_error_;
   std::optional<WallTime> last_accessed_;
 };

@@ -2,9 +2,12 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "base/result.h"
+#include "base/units.h"
 #include "fetch/image_id.h"
 
 namespace imgcachefs {
@@ -21,6 +24,15 @@ struct FillStatus {
   uint64_t size = 0;          // bytes
   uint64_t cached_bytes = 0;  // of it, present
   double rate = 0;            // bytes per second from upstream, lately
+  bool whole = false;         // all of the image is on its way, not just what readers asked for
+};
+
+// A queued image that the prefetcher tried, or is trying.
+struct QueueStatus {
+  ImageId id;
+  unsigned attempts = 0;             // that failed
+  std::optional<Error> error;        // of the last of them
+  std::optional<WallTime> next_try;  // nullopt: it is being tried
 };
 
 // Counters since the mount.
@@ -42,7 +54,8 @@ struct StoreStatus {
   uint64_t cached = 0, incomplete = 0, invalid = 0, queued = 0;  // images
   StoreCounters counters;
   uint64_t readers_waiting = 0;
-  std::vector<FillStatus> fills;  // in progress
+  std::vector<FillStatus> fills;   // in progress
+  std::vector<QueueStatus> queue;  // of those queued, by ID
 };
 
 }  // namespace imgcachefs

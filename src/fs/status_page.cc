@@ -13,7 +13,18 @@ std::string status_page(const MountFacts& facts, const StoreStatus& store,
     fills.push_back({{"image_id", fill.id.str()},
                      {"size", fill.size},
                      {"cached_bytes", fill.cached_bytes},
-                     {"rate", std::llround(fill.rate)}});
+                     {"rate", std::llround(fill.rate)},
+                     {"whole", fill.whole}});
+  const auto or_null = [](bool known, auto value) { return known ? Json(value()) : Json(nullptr); };
+  Json queue = Json::array();
+  for (const QueueStatus& entry : store.queue)
+    queue.push_back(
+        {{"image_id", entry.id.str()},
+         {"attempts", entry.attempts},
+         {"error", or_null(entry.error.has_value(), [&] { return entry.error->message; })},
+         {"kind", or_null(entry.error.has_value(), [&] { return to_string(entry.error->kind); })},
+         {"next_try",
+          or_null(entry.next_try.has_value(), [&] { return rfc3339(*entry.next_try); })}});
   Json page = {
       {"version", facts.version},
       {"source", facts.source},
@@ -35,6 +46,7 @@ std::string status_page(const MountFacts& facts, const StoreStatus& store,
         {"bytes", upstream.bytes.load()},
         {"errors", upstream.errors.load()}}},
       {"fills", std::move(fills)},
+      {"queue", std::move(queue)},
   };
   // A path may hold bytes that are no UTF-8: they must not make the page fail.
   return page.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";

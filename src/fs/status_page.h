@@ -1,4 +1,6 @@
-// .imgcachefs/status: the state of a mount as JSON, with the keys of DESIGN 2.2.
+// .imgcachefs/status: the state of a mount as JSON, with the keys of DESIGN 2.2. Beside them: of a
+// fill `whole`, and `queue`, the queued images that were tried: their failed attempts, the last
+// error and its kind, and when it is tried again (null: it is being tried).
 #pragma once
 
 #include <string>

@@ -24,7 +24,10 @@ StoreStatus some_status() {
   status.queued = 4;
   status.counters.hits = 11;
   status.counters.misses = 12;
-  status.fills.push_back({ImageId::parse("a\"b").value(), 100, 50, 2.6});
+  status.fills.push_back({ImageId::parse("a\"b").value(), 100, 50, 2.6, true});
+  status.queue.push_back({ImageId::parse("q").value(), 2, Error{ErrorKind::kUnavailable, "refused"},
+                          from_unix(1795149842)});
+  status.queue.push_back({ImageId::parse("r").value(), 0, {}, {}});
   return status;
 }
 
@@ -41,7 +44,10 @@ TEST(StatusPage, HasTheKeysOfTheContractAndNoOther) {
     "max_size": 2000, "used": 400, "chunk_size": 65536, "passthrough": "off",
     "images": {"cached": 2, "incomplete": 1, "invalid": 0, "queued": 4},
     "hits": 11, "misses": 12, "upstream": {"requests": 7, "bytes": 8, "errors": 9},
-    "fills": [{"image_id": "a\"b", "size": 100, "cached_bytes": 50, "rate": 3}]})");
+    "fills": [{"image_id": "a\"b", "size": 100, "cached_bytes": 50, "rate": 3, "whole": true}],
+    "queue": [{"image_id": "q", "attempts": 2, "error": "refused", "kind": "unavailable",
+               "next_try": "2026-11-20T04:44:02Z"},
+              {"image_id": "r", "attempts": 0, "error": null, "kind": null, "next_try": null}]})");
   EXPECT_EQ(page, expected);
 }
 

@@ -1,0 +1,105 @@
+#include "cache/image_queue.h"
+
+#include <time.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <tuple>
+
+namespace imgcachefs {
+namespace {
+
+Result<bool> is_file(int dir, const ImageId& id) {
+  if (dir < 0) return false;
+  auto st = posix::stat_at(dir, id.str());
+  if (st) return S_ISREG(st->st_mode);
+  if (st.error().kind == ErrorKind::kNotFound) return false;
+  return fail(st.error());
+}
+
+// The kernel's own time stamps stand still for milliseconds, and the order must be that in which
+// images were queued.
+Status stamp_now(int fd) {
+  struct timespec now;
+  ::clock_gettime(CLOCK_REALTIME, &now);
+  const struct timespec times[2] = {now, now};
+  return posix::set_times(fd, times);
+}
+
+}  // namespace
+
+Result<bool> ImageQueue::is_queued(const ImageId& id) const {
+  return is_file(layout_.dir(Place::kQueue), id);
+}
+
+Result<ImageQueue::Outcome> ImageQueue::queue_image(const ImageId& id, bool being_cached) const {
+  const int cached_dir = layout_.dir(Place::kCached);
+  auto cached = is_file(cached_dir, id);
+  if (!cached) return fail(cached.error());
+  if (*cached) return Outcome::kCached;
+  if (being_cached) return Outcome::kBeingCached;
+  UniqueFd made;
+  int dir = layout_.dir(Place::kQueue);
+  if (dir < 0) {
+    auto opened = layout_.make_dir(Place::kQueue);
+    if (!opened) return fail(opened.error());
+    made = std::move(*opened);
+    dir = made.get();
+  }
+  auto fd = posix::open_at(dir, id.str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!fd && fd.error().sys_errno == EEXIST) return Outcome::kAlreadyQueued;
+  if (!fd) return fail(fd.error().in("queue"));
+  if (auto stamped = stamp_now(fd->get()); !stamped) return fail(stamped.error().in("queue"));
+  // It may have become cached since we looked, and then nobody else would take it out.
+  cached = is_file(cached_dir, id);
+  if (!cached || !*cached) return Outcome::kQueued;
+  if (auto gone = posix::unlink_at(dir, id.str());
+      !gone && gone.error().kind != ErrorKind::kNotFound)
+    return fail(gone.error().in("queue"));
+  return Outcome::kCached;
+}
+
+Status ImageQueue::renew(const ImageId& id) const {
+  const int dir = layout_.dir(Place::kQueue);
+  if (dir < 0) return fail(ErrorKind::kNotFound, id.str() + ": not queued");
+  auto fd = posix::open_at(dir, id.str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) return fail(fd.error().in("queue"));
+  auto st = posix::stat_fd(fd->get());
+  if (!st) return fail(st.error().in("queue"));
+  // The same times as before: what changes is the time of the change.
+  const struct timespec times[2] = {st->st_atim, st->st_mtim};
+  return posix::set_times(fd->get(), times);
+}
+
+Result<bool> ImageQueue::remove(const ImageId& id) const {
+  const int dir = layout_.dir(Place::kQueue);
+  if (dir < 0) return false;
+  auto gone = posix::unlink_at(dir, id.str());
+  if (gone) return true;
+  if (gone.error().kind == ErrorKind::kNotFound) return false;
+  return fail(gone.error().in("queue"));
+}
+
+Result<std::vector<ImageId>> ImageQueue::remove_all() const {
+  auto queued = images();
+  if (!queued) return fail(queued.error());
+  std::vector<ImageId> removed;
+  for (const StoredFile& file : *queued) {
+    auto gone = remove(file.id);
+    if (!gone) return fail(gone.error());
+    if (*gone) removed.push_back(file.id);
+  }
+  return removed;
+}
+
+Result<std::vector<StoredFile>> ImageQueue::images() const {
+  auto files = layout_.list(Place::kQueue);
+  if (!files) return files;
+  std::sort(files->begin(), files->end(), [](const StoredFile& a, const StoredFile& b) {
+    const struct timespec &at = a.st.st_mtim, &bt = b.st.st_mtim;
+    return std::tie(at.tv_sec, at.tv_nsec, a.id) < std::tie(bt.tv_sec, bt.tv_nsec, b.id);
+  });
+  return files;
+}
+
+}  // namespace imgcachefs

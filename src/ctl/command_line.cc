@@ -19,9 +19,27 @@ ExitCode usage_error(const std::string& message) {
 }
 
 const std::map<std::string, Verb> kVerbs = {
-    {"list", Verb::kList},   {"info", Verb::kInfo},   {"status", Verb::kStatus},
-    {"evict", Verb::kEvict}, {"prune", Verb::kPrune}, {"clean", Verb::kClean},
+    {"list", Verb::kList},   {"info", Verb::kInfo},       {"status", Verb::kStatus},
+    {"queue", Verb::kQueue}, {"unqueue", Verb::kUnqueue}, {"prefetch", Verb::kPrefetch},
+    {"evict", Verb::kEvict}, {"pin", Verb::kPin},         {"unpin", Verb::kUnpin},
+    {"prune", Verb::kPrune}, {"clean", Verb::kClean},     {"verify", Verb::kVerify},
 };
+
+constexpr const char* kExitCodes =
+    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such image or not cached (unqueue: not\n"
+    "queued), 4 verification failed, 5 upstream unreachable or refusing, 6 no space, 7 in use or\n"
+    "pinned. Of several images, the first that failed decides; a wrong checksum comes first.";
+
+constexpr const char* kPrefetchNotes =
+    "The running daemon fetches them, oldest first and below what readers ask for. Exit code 0 "
+    "only\n"
+    "when all of them are cached and their checksums were right. What fails for now (5, 6) or is\n"
+    "interrupted stays queued, and the daemon goes on trying; unqueue ends that.";
+
+constexpr const char* kQueueNotes =
+    "Images are cached in the order in which they were queued, by the daemon (within seconds), or\n"
+    "by Glance's prefetcher on the same directory. It is no error when one is queued, cached or\n"
+    "being cached already. What cannot be cached stays queued; list --queued tells why.";
 
 // The texts as typed, before they are given a meaning.
 struct Words {
@@ -35,6 +53,7 @@ void describe(CLI::App& app, CommandLine& command, Words& words) {
   app.require_subcommand(0, 1);
   app.allow_extras();  // told from each other, and named, in interpret()
   app.fallthrough();   // the options of all verbs may stand behind the verb as well
+  app.footer(kExitCodes);
   app.set_version_flag("-V,--version", std::string("imgcachectl ") + IMGCACHEFS_VERSION);
   auto* mount = app.add_option("-m,--mount", command.mountpoint,
                                "Work on the cache of the imgcachefs mounted there");
@@ -58,11 +77,28 @@ void describe(CLI::App& app, CommandLine& command, Words& words) {
 
   app.add_subcommand("status", "Tell the state of the cache");
 
-  auto* evict = app.add_subcommand("evict", "Take images out of the cache");
-  auto* which = evict->add_option_group("which");
-  which->add_option("ID", words.ids, "The images");
-  which->add_flag("--all", command.all, "All that are neither pinned nor in use");
-  which->require_option(1);
+  const auto images = [&words](CLI::App* verb) {
+    verb->add_option("ID", words.ids, "The images")->required();
+    return verb;
+  };
+  const auto images_or_all = [&](CLI::App* verb, const char* all, size_t least) {
+    auto* which = verb->add_option_group("which");
+    which->add_option("ID", words.ids, "The images");
+    which->add_flag("--all", command.all, all);
+    which->require_option(least, 1);
+    return verb;
+  };
+  images(app.add_subcommand("queue", "Have images cached in the background"))->footer(kQueueNotes);
+  images_or_all(app.add_subcommand("unqueue", "Take images out of the queue"),
+                "All that are queued", 1)
+      ->footer("What is being fetched already may go on.");
+  images(app.add_subcommand("prefetch", "Have images cached, and wait for it"))
+      ->footer(kPrefetchNotes);
+  images_or_all(app.add_subcommand("evict", "Take images out of the cache"),
+                "All that are neither pinned nor in use", 1);
+  images(app.add_subcommand("pin", "Keep cached images: they are never evicted or pruned"))
+      ->footer("A pinned image still goes when it changes upstream, or is gone there.");
+  images(app.add_subcommand("unpin", "Let images be evicted and pruned again"));
 
   auto* prune =
       app.add_subcommand("prune", "Take out the least recently used images until the others fit");
@@ -76,29 +112,26 @@ void describe(CLI::App& app, CommandLine& command, Words& words) {
                     "How long an incomplete image must lie untouched (s, m, h, d; default: 1d)");
   clean->add_flag("--dry-run", command.dry_run, "Only tell what would go");
 
-  // Verbs of the contract that this version does not have yet are known by name, so that what is
-  // said of them is not "unknown".
-  for (const char* verb : {"queue", "unqueue", "prefetch", "pin", "unpin", "verify"})
-    app.add_subcommand(verb, "")->group("");
+  images_or_all(app.add_subcommand("verify", "Re-hash what is on disk of cached images"),
+                "All that are cached; those without a known checksum are skipped (the default)", 0)
+      ->footer(
+          "An image with a wrong checksum is moved to invalid/, and fetched anew when it is read.");
 }
 
 std::variant<CommandLine, ExitCode> interpret(const CLI::App& app, CommandLine command,
                                               const Words& words) {
   const std::vector<std::string> extras = app.remaining(true);
   if (app.get_subcommands().empty())
-    return usage_error(extras.empty() ? "what is to be done? (list, info, status, evict, ...)"
+    return usage_error(extras.empty() ? "what is to be done? (list, info, status, prefetch, ...)"
                                       : fmt::format("there is no verb '{}'", extras.front()));
   const std::string verb = app.get_subcommands().front()->get_name();
-  auto known = kVerbs.find(verb);
-  if (known == kVerbs.end())
-    return usage_error(fmt::format("'{}' is not in this version ({})", verb, IMGCACHEFS_VERSION));
   if (!extras.empty()) return usage_error(fmt::format("{}: what is '{}'?", verb, extras.front()));
-  command.verb = known->second;
+  command.verb = kVerbs.at(verb);
   if (command.cache_dir.empty()) command.cache_dir = StoreConfig{}.cache_dir;
   if (words.queued) command.place = Place::kQueue;
   if (words.incomplete) command.place = Place::kIncomplete;
   if (words.invalid) command.place = Place::kInvalid;
-  if (command.all && !words.ids.empty()) return usage_error("evict: either --all or IDs");
+  if (command.all && !words.ids.empty()) return usage_error(verb + ": either --all or IDs");
   for (const std::string& text : words.ids) {
     auto id = ImageId::parse(text);
     if (!id) return usage_error(id.error().message);

@@ -13,7 +13,20 @@
 
 namespace imgcachefs {
 
-enum class Verb { kList, kInfo, kStatus, kEvict, kPrune, kClean };
+enum class Verb {
+  kList,
+  kInfo,
+  kStatus,
+  kQueue,
+  kUnqueue,
+  kPrefetch,
+  kEvict,
+  kPin,
+  kUnpin,
+  kPrune,
+  kClean,
+  kVerify
+};
 
 struct CommandLine {
   std::string mountpoint;  // -m; "" when not given
@@ -21,7 +34,7 @@ struct CommandLine {
   bool json = false;
   Verb verb = Verb::kList;
   Place place = Place::kCached;  // list: which images
-  std::vector<ImageId> ids;      // info: one; evict: some, unless `all`
+  std::vector<ImageId> ids;      // info: one; others: some, unless `all`; verify: none is `all`
   bool all = false;
   std::optional<uint64_t> max_size;                // prune: bytes
   std::optional<std::chrono::seconds> stall_time;  // clean

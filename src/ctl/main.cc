@@ -7,8 +7,11 @@
 #include "base/log.h"
 #include "ctl/cache_view.h"
 #include "ctl/command_line.h"
+#include "ctl/prefetch_verb.h"
+#include "ctl/queue_verbs.h"
 #include "ctl/remove_verbs.h"
 #include "ctl/show_verbs.h"
+#include "ctl/verify_verb.h"
 
 namespace imgcachefs {
 namespace {
@@ -23,6 +26,17 @@ Result<ExitCode> run(const CommandLine& command) {
       return run_info(command, *cache);
     case Verb::kStatus:
       return run_status(command, *cache);
+    case Verb::kQueue:
+      return run_queue(command, *cache);
+    case Verb::kUnqueue:
+      return run_unqueue(command, *cache);
+    case Verb::kPrefetch:
+      return run_prefetch(command, *cache);
+    case Verb::kPin:
+    case Verb::kUnpin:
+      return run_pin(command, *cache);
+    case Verb::kVerify:
+      return run_verify(command, *cache);
     case Verb::kEvict:
       return run_evict(command, *cache);
     case Verb::kPrune:

@@ -8,6 +8,7 @@
 #include "base/units.h"
 #include "ctl/image_json.h"
 #include "ctl/mount.h"
+#include "ctl/mount_figures.h"
 #include "ctl/table.h"
 
 namespace imgcachefs {
@@ -28,7 +29,7 @@ std::string list_text(const Json& images, Place place) {
   constexpr auto kRight = Table::Align::kRight;
   std::vector<Column> columns = {{"IMAGE ID"}};
   if (place == Place::kQueue)
-    columns.push_back({"QUEUED"});
+    columns.insert(columns.end(), {Column{"QUEUED"}, {"ATTEMPTS", kRight}, {"ERROR"}});
   else
     columns.insert(columns.end(), {Column{"SIZE", kRight}, {"ON DISK", kRight}, {"LAST MODIFIED"}});
   if (place == Place::kCached)
@@ -42,6 +43,11 @@ std::string list_text(const Json& images, Place place) {
       cells.push_back(human_size(image["cached_bytes"]));
     }
     cells.push_back(image["last_modified"]);
+    if (place == Place::kQueue) {
+      const auto& error = image["error"];
+      cells.push_back(image["attempts"].is_null() ? "-" : image["attempts"].dump());
+      cells.push_back(error.is_null() ? "-" : error.get<std::string>());
+    }
     if (place == Place::kCached) {
       cells.push_back(image["last_accessed"]);
       cells.push_back(image["hits"].dump());
@@ -51,6 +57,26 @@ std::string list_text(const Json& images, Place place) {
     table.add(std::move(cells));
   }
   return table.text();
+}
+
+// Why what is queued is queued still, as far as a mount tells.
+void add_attempts(Json& images, const CacheView& cache) {
+  std::optional<MountFigures> figures;
+  if (cache.mountpoint())
+    if (auto told = mount_figures(*cache.mountpoint())) figures = std::move(*told);
+  for (Json& image : images) {
+    for (const char* key : {"attempts", "error", "kind", "next_try"}) image[key] = nullptr;
+    if (!figures) continue;
+    image["attempts"] = 0;
+    auto id = ImageId::parse(image["image_id"].get<std::string>());
+    auto tried = id ? figures->queue.find(*id) : figures->queue.end();
+    if (tried == figures->queue.end()) continue;
+    image["attempts"] = tried->second.attempts;
+    image["next_try"] = text_or_null(tried->second.next_try);
+    if (!tried->second.error) continue;
+    image["error"] = tried->second.error->message;
+    image["kind"] = to_string(tried->second.error->kind);
+  }
 }
 
 // Anything as "name: value" lines; of objects inside, the name is "outer.inner".
@@ -111,6 +137,7 @@ Result<ExitCode> run_list(const CommandLine& command, const CacheView& cache) {
   if (!entries) return fail(entries.error());
   Json images = Json::array();
   for (const ImageEntry& entry : *entries) images.push_back(to_json(entry));
+  if (command.place == Place::kQueue) add_attempts(images, cache);
   std::fputs(
       command.json ? (to_text(images) + "\n").c_str() : list_text(images, command.place).c_str(),
       stdout);

@@ -1,0 +1,221 @@
+#include "ctl/prefetch_verb.h"
+
+#include <fmt/format.h>
+#include <signal.h>
+#include <time.h>
+
+#include <algorithm>
+
+#include "cache/image_queue.h"
+#include "ctl/mount_figures.h"
+#include "ctl/progress.h"
+#include "ctl/report.h"
+
+namespace imgcachefs {
+namespace {
+
+constexpr long kLookEveryMs = 200;
+// A row may come a moment after its file when Glance caches the image.
+constexpr int kLooksForARow = 10;
+
+// SIGINT and its kin while it lives: taken when we look for them, so that the last word is ours.
+class EndSignals {
+ public:
+  EndSignals() {
+    ::sigemptyset(&set_);
+    for (int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set_, signal);
+    ::pthread_sigmask(SIG_BLOCK, &set_, &before_);
+  }
+  ~EndSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  EndSignals(const EndSignals&) = delete;
+  EndSignals& operator=(const EndSignals&) = delete;
+
+  bool wait(long milliseconds) const {  // true: one came
+    const struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
+    return ::sigtimedwait(&set_, nullptr, &time) > 0;
+  }
+
+ private:
+  sigset_t set_, before_;
+};
+
+struct Wanted {
+  ImageId id;
+  bool queued_by_us = false;
+  unsigned attempts_before = 0;  // what failed before we came is not our answer
+  bool settled = false;
+  int looks_for_a_row = 0;
+};
+
+class Prefetch {
+ public:
+  Prefetch(const CommandLine& command, const CacheView& cache)
+      : cache_(cache), queue_(cache.layout()), report_(command.json), progress_(command.json) {}
+
+  Result<ExitCode> run(const std::vector<ImageId>& ids) {
+    auto before = mount_figures(*cache_.mountpoint());
+    if (!before) return fail(before.error());
+    const EndSignals signals;
+    for (const ImageId& id : ids) begin(id, *before);
+    while (true) {
+      auto figures = mount_figures(*cache_.mountpoint());
+      for (Wanted& wanted : wanted_)
+        if (!wanted.settled) look(wanted, figures ? *figures : MountFigures{});
+      if (all_settled()) break;
+      if (!figures) {
+        give_up(fmt::format("the mount does not answer any more ({})", figures.error().message));
+        break;
+      }
+      show(*figures);
+      if (signals.wait(kLookEveryMs)) {
+        give_up("interrupted");
+        break;
+      }
+    }
+    progress_.clear();
+    return report_.finish();
+  }
+
+ private:
+  void begin(const ImageId& id, const MountFigures& before) {
+    if (std::any_of(wanted_.begin(), wanted_.end(), [&](auto& other) { return other.id == id; }))
+      return;
+    Wanted wanted{id};
+    // Also one that is being cached for somebody: in the queue it is taken up again should that
+    // fail.
+    auto outcome = queue_.queue_image(id, false);
+    if (!outcome) return report_.failed(id, outcome.error());
+    wanted.queued_by_us = *outcome == ImageQueue::Outcome::kQueued;
+    if (auto known = before.queue.find(id); known != before.queue.end()) {
+      wanted.attempts_before = known->second.attempts;
+      // It failed before, and waits: not while somebody is waiting for it.
+      if (*outcome == ImageQueue::Outcome::kAlreadyQueued && !known->second.next_try.empty())
+        if (auto renewed = queue_.renew(id);
+            !renewed && renewed.error().kind != ErrorKind::kNotFound)
+          return report_.failed(id, renewed.error());
+    }
+    wanted_.push_back(std::move(wanted));
+  }
+
+  void look(Wanted& wanted, const MountFigures& figures) {
+    const ImageId& id = wanted.id;
+    // In this order: an image that becomes cached leaves the queue after that.
+    auto queued = queue_.is_queued(id);
+    if (!queued) return failed(wanted, queued.error().message, ExitCode::kFailed);
+    auto st = posix::stat_at(cache_.layout().dir(Place::kCached), id.str());
+    const bool cached = st && S_ISREG(st->st_mode);
+    if (cached && !*queued) return look_at_cached(wanted, static_cast<uint64_t>(st->st_size));
+    if (!cached && !*queued)
+      return failed(wanted,
+                    fmt::format("{}: taken out of the queue by somebody, and not cached", id.str()),
+                    ExitCode::kFailed);
+    auto tried = figures.queue.find(id);
+    const unsigned attempts = tried == figures.queue.end() ? 0 : tried->second.attempts;
+    wanted.attempts_before = std::min(wanted.attempts_before, attempts);
+    if (attempts > wanted.attempts_before && tried->second.error)
+      fell(wanted, *tried->second.error);
+  }
+
+  void look_at_cached(Wanted& wanted, uint64_t size) {
+    const ImageId& id = wanted.id;
+    Result<std::optional<IndexRecord>> row = std::optional<IndexRecord>();
+    if (cache_.index() != nullptr) row = cache_.index()->find(id);
+    if (!row)
+      return failed(wanted, fmt::format("{}: {}", id.str(), row.error().message),
+                    ExitCode::kFailed);
+    if (!*row && wanted.looks_for_a_row++ < kLooksForARow) return;
+    if (!*row || !(*row)->verified)
+      return failed(wanted,
+                    fmt::format("{}: cached, but it could not be verified: no checksum is known "
+                                "for it",
+                                id.str()),
+                    ExitCode::kFailed);
+    wanted.settled = true;
+    progress_.clear();
+    report_.did(
+        id, "cached and verified",
+        {{"size", size},
+         {"verified", true},
+         {"checksum", (*row)->checksum ? Json((*row)->checksum->tagged()) : Json(nullptr)}});
+  }
+
+  void fell(Wanted& wanted, const Error& error) {
+    ExitCode code = exit_code_of(error);
+    // Of an upstream's error these would say something else.
+    if (code == ExitCode::kUsage || code == ExitCode::kInUse) code = ExitCode::kFailed;
+    std::string after = "it stays queued";
+    if (code == ExitCode::kNotCached && wanted.queued_by_us && queue_.remove(wanted.id))
+      after = "it is not queued any more";
+    failed(wanted, fmt::format("{}; {}", error.message, after), code);
+  }
+
+  void failed(Wanted& wanted, const std::string& message, ExitCode code) {
+    wanted.settled = true;
+    progress_.clear();
+    report_.failed(wanted.id, message, code);
+  }
+
+  void give_up(const std::string& why) {
+    for (Wanted& wanted : wanted_)
+      if (!wanted.settled)
+        failed(wanted, fmt::format("{}: {}; it stays queued", wanted.id.str(), why),
+               ExitCode::kFailed);
+  }
+
+  bool all_settled() const {
+    return std::all_of(wanted_.begin(), wanted_.end(), [](auto& wanted) { return wanted.settled; });
+  }
+
+  void show(const MountFigures& figures) {
+    if (!progress_.due()) return;
+    uint64_t bytes = 0, of = 0, rate = 0;
+    size_t settled = 0, waiting = 0;
+    for (const Wanted& wanted : wanted_) {
+      if (wanted.settled) {
+        ++settled;
+        continue;
+      }
+      auto fill = figures.fills.find(wanted.id);
+      if (fill == figures.fills.end()) {
+        ++waiting;
+        continue;
+      }
+      bytes += fill->second.cached_bytes;
+      of += fill->second.size;
+      rate += fill->second.rate;
+    }
+    std::string line = wanted_.size() == 1
+                           ? fmt::format("{}: ", wanted_.front().id.str())
+                           : fmt::format("{} of {} done, ", settled, wanted_.size());
+    if (of > 0) line += progress_text(bytes, of, rate);
+    if (waiting > 0 && wanted_.size() > 1)
+      line += fmt::format("{}{} waiting", of > 0 ? ", " : "", waiting);
+    else if (of == 0)
+      line += "waiting";
+    progress_.show(line);
+  }
+
+  const CacheView& cache_;
+  const ImageQueue queue_;
+  std::vector<Wanted> wanted_;
+  Report report_;
+  Progress progress_;
+};
+
+}  // namespace
+
+Result<ExitCode> run_prefetch(const CommandLine& command, const CacheView& cache) {
+  if (!cache.is_served())
+    return fail(ErrorKind::kInvalid,
+                fmt::format("{}: no imgcachefs has it mounted, so nobody would fetch anything "
+                            "(imgcachectl queue leaves an image for the next mount)",
+                            cache.layout().path()));
+  if (!cache.mountpoint())
+    return fail(ErrorKind::kInvalid,
+                fmt::format("{}: it is mounted where this program cannot see it, so it cannot tell "
+                            "how far a fetch is (imgcachectl queue needs no mount)",
+                            cache.layout().path()));
+  return Prefetch(command, cache).run(command.ids);
+}
+
+}  // namespace imgcachefs

@@ -32,7 +32,9 @@ void Prefetcher::stop() {
   if (task_) task_->stop();
 }
 
-// What is queued and not cached, in order. What became cached, whoever did it, leaves the queue.
+// What is queued and not cached, in order. What became cached, whoever did it, leaves the queue;
+// but the entry of an image that is being fetched is the commit's to take out, when its row is
+// there.
 std::vector<StoredFile> Prefetcher::uncached() {
   std::string trouble;
   auto queued = queue_.images();
@@ -40,7 +42,14 @@ std::vector<StoredFile> Prefetcher::uncached() {
     trouble = queued.error().message;
     queued.emplace();
   }
+  std::set<ImageId> running;
+  {
+    std::lock_guard lock(mutex_);
+    for (const auto& [id, attempt] : tries_)
+      if (attempt.running) running.insert(id);
+  }
   std::erase_if(*queued, [&](const StoredFile& file) {
+    if (running.contains(file.id)) return false;
     auto st = posix::stat_at(layout_.dir(Place::kCached), file.id.str());
     if (!st || !S_ISREG(st->st_mode)) return false;
     if (auto gone = queue_.remove(file.id); !gone) trouble = gone.error().message;

@@ -76,12 +76,13 @@ void Prefetcher::round() {
       auto [at, fresh] = tries_.try_emplace(file.id);
       Try& attempt = at->second;
       if (attempt.running) continue;
-      // Whoever is fetched now makes room, or has it promised: nobody later goes before.
-      if (attempt.lacked_room && running_ > 0) break;
+      // Whoever is fetched now has room promised, or keeps what could make room: nobody later goes
+      // before.
+      if (attempt.lacked_room && (running_ > 0 || attempt.next > now)) break;
       if (!fresh && attempt.next > now && !later(file.st.st_ctim, attempt.asked)) continue;
       attempt.asked = file.st.st_ctim;
       attempt.running = true;
-      alone_ = std::exchange(attempt.lacked_room, false);
+      alone_ = attempt.alone = std::exchange(attempt.lacked_room, false);
       ++running_;
       begun.push_back(file.id);
     }
@@ -110,9 +111,9 @@ void Prefetcher::finished(const ImageId& id, const Status& status) {
       // left alone for a while, though.
       attempt.changed = true;
       attempt.next = clock_();
-    } else if (status.error().kind == ErrorKind::kNoSpace && running_ > 0) {
+    } else if (status.error().kind == ErrorKind::kNoSpace && !attempt.alone) {
       attempt.lacked_room = true;
-      attempt.next = clock_();
+      attempt.next = clock_() + pace_.look_every;
     } else {
       attempt.changed = false;
       say = !attempt.error || attempt.error->kind != status.error().kind;

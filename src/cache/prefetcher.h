@@ -57,8 +57,10 @@ class Prefetcher {
   struct Try {
     struct timespec asked {};  // ctime of its queue file: a newer one is asked for anew
     bool running = false;
-    bool changed = false;      // upstream, while it was fetched; and it was begun anew
-    bool lacked_room = false;  // beside others; tried again when it can have all there is
+    bool changed = false;  // upstream, while it was fetched; and it was begun anew
+    // An image that was just cached is in use for a moment more, and others that are being fetched
+    // need room too: what lacks room is tried once more with nothing beside it.
+    bool lacked_room = false, alone = false;
     unsigned failures = 0;
     std::optional<Error> error;
     std::chrono::steady_clock::time_point next{};

@@ -117,7 +117,10 @@ void RemoteImage::fetch_whole(Fill::WholeDone done) {
     const std::shared_ptr<Fill> fill = static_cast<Handle&>(**handle).fill();
     // Held by who waits for the fill: an open one is not let go.
     fill->fetch_whole([done, held = std::shared_ptr<ImageHandle>(std::move(*handle))](
-                          const Status& status) { done(status); });
+                          const Status& status) mutable {
+      held.reset();  // first: who is told may want the room of what is not in use
+      done(status);
+    });
   };
   open({std::move(opened), false});
 }

@@ -283,7 +283,7 @@ TEST_F(Prefetching, WorksWithARealServerAndItsChecksumList) {
   const std::string bytes = pattern_string(5, 0, 3 * kMiB);
   dir.write("image", bytes);
   dir.write("SHA256SUMS", sums_line("image", bytes));
-  Nginx nginx(dir.path(), {.ranges = false});
+  Nginx nginx(dir.path());
   mount_.emplace(MountSpec{.source = nginx.url(), .options = {}});
   EXPECT_EQ(ctl({"prefetch", "image"}).exit_code, 0);
   EXPECT_EQ(nginx.sent_bytes("/image"), bytes.size());

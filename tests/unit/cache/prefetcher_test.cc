@@ -211,7 +211,7 @@ TEST_F(PrefetcherTest, WhatLacksRoomBesideOthersHasItsTurnAlone) {
   prefetcher_->round();
   EXPECT_THAT(begun(), IsEmpty());  // nor is a later one begun before it
   end("a", {});
-  prefetcher_->round();
+  EXPECT_EQ(pause_until_begun(), 1s);
   EXPECT_THAT(begun(), ElementsAre("b"));
   end("b", failure(ErrorKind::kNoSpace));  // alone there is no room for it either
   prefetcher_->round();
@@ -416,11 +416,12 @@ TEST_F(PrefetchingStoreTest, MakesRoomAsAReaderDoes) {
   config_.max_size = 16 * kMiB;
   offer("old", 10 * kMiB);
   offer("new", 10 * kMiB);
-  mount(false);
-  ASSERT_TRUE(fetch_whole("old"));
-  ASSERT_TRUE(fetch_whole("new"));
+  mount();
+  queue("old");
+  queue("new");  // both at once have no room
+  EXPECT_TRUE(eventually([&] { return cache_.has("new") && !cache_.has("queue/new"); }));
   EXPECT_FALSE(cache_.has("old"));
-  EXPECT_TRUE(cache_.has("new"));
+  EXPECT_TRUE(eventually([&] { return store_->status().queue.empty(); }));
 }
 
 TEST_F(PrefetchingStoreTest, AReaderIsServedWhileAllPrefetchesWait) {

@@ -32,6 +32,12 @@ constexpr std::string_view kImages = "/v2/images";
 
 using SecretHeaders = decltype(HttpRequest::secret_headers);
 
+std::string lower_case(std::string text) {
+  for (char& c : text)
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  return text;
+}
+
 SecretHeaders token_header(const std::string& token) {
   if (token.empty()) return {};
   return {{"X-Auth-Token", token}};
@@ -171,8 +177,13 @@ Result<ImageInfo> GlanceImages::stat(const ImageId& id, Patience patience, std::
   const std::string shown = redacted_url(answer->head.url);
   auto record = GlanceRecord::parse(answer->body);
   if (!record) return fail(record.error().in(shown));
-  if (record->id != id)
+  if (record->id != id) {
+    // Databases that do not tell a from A find it all the same; Glance's files have one spelling.
+    if (lower_case(record->id.str()) == lower_case(id.str()))
+      return fail(ErrorKind::kNotFound,
+                  fmt::format("image {}: it is spelt {}", id.str(), record->id.str()));
     return fail(ErrorKind::kProtocol, shown + ": answered with the record of another image");
+  }
   return usable(*record);
 }
 

@@ -144,6 +144,18 @@ TEST_F(GlanceUpstream, TheCaseOfAnIdCounts) {
               ErrorKind::kNotFound);
 }
 
+TEST_F(GlanceUpstream, ADatabaseThatDoesNotTellCaseMakesNoSecondImage) {
+  open();
+  const std::string id = glance_.put({.id = "abcdef00-7a0d-4c6b-8f1f-0a5b0d2c7e11", .bytes = "x"});
+  std::string record;
+  glance_.edit(id, [&](json& of_it) { record = of_it.dump(); });
+  Behaviour found = Behaviour::of_status(200);
+  found.body = record;
+  const std::string upper = "ABCDEF00-7A0D-4C6B-8F1F-0A5B0D2C7E11";
+  server_.fault(found, FakeGlance::record(upper));
+  EXPECT_KIND(upstream_->stat(id_of(upper), Patience::kFull, {}), ErrorKind::kNotFound);
+}
+
 TEST_F(GlanceUpstream, AChangeOfAPropertyIsNoOtherVersion) {
   open();
   const ImageInfo image = info();

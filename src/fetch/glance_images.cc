@@ -194,6 +194,10 @@ Result<std::vector<CatalogueEntry>> GlanceImages::entries(std::string query, Pat
   std::set<std::string> asked;
   for (;;) {
     auto answer = get(fmt::format("{}?{}", kImages, query), kLongestPage, patience, stop);
+    // Not "there is no such image": every Glance has a list, if an empty one.
+    if (!answer && answer.error().kind == ErrorKind::kNotFound)
+      return fail(ErrorKind::kProtocol,
+                  answer.error().message + ": no Image API v2 here, is the URL of Glance right?");
     if (!answer) return fail(answer.error());
     const std::string shown = redacted_url(answer->head.url);
     auto page = GlancePage::parse(answer->body);

@@ -178,6 +178,9 @@ TEST_F(GlanceUpstream, PlainGet) {
   open();
   EXPECT_EQ(expect_right(kWhole), 1u);
   EXPECT_EQ(server_.requests().back().range(), "");
+  EXPECT_EQ(listed().size(), 1u);
+  // It knows no HEAD.
+  for (const Request& request : server_.requests()) EXPECT_EQ(request.method, "GET");
 }
 
 TEST_F(GlanceUpstream, PlainGetOfWhatGlanceIsCachingHasNoLength) {
@@ -353,6 +356,13 @@ TEST_F(GlanceUpstream, AWrongBaseUrlIs300) {
   EXPECT_THAT(expect_error(image, kWhole, ErrorKind::kProtocol),
               HasSubstr("is the URL of Glance right?"));
   EXPECT_KIND(upstream_->list(Patience::kFull, {}), ErrorKind::kProtocol);
+}
+
+TEST_F(GlanceUpstream, AServerWithoutAnyListIsNoGlance) {
+  open();
+  server_.fault(Behaviour::of_status(404), FakeGlance::listing(), 2);
+  EXPECT_KIND(upstream_->list(Patience::kFull, {}), ErrorKind::kProtocol);
+  EXPECT_KIND(upstream_->names()->find_named("image", Patience::kFull, {}), ErrorKind::kProtocol);
 }
 
 // Proxies in front of it.

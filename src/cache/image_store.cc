@@ -99,8 +99,7 @@ void ImageStore::recount() {
     if (!files) return spdlog::warn("the cache cannot be counted: {}", files.error().message);
     for (const StoredFile& file : *files) on_disk += counted_bytes(place, file.st);
   }
-  const bool exact = budget_.recount(on_disk, before);
-  next_count_ = exact ? steady_clock::time_point::max() : steady_clock::now() + kCountAgain;
+  if (!budget_.recount(on_disk, before)) count_again_ = true;
 }
 
 void ImageStore::lookup(const ImageId& id, LookupDone done) {
@@ -240,6 +239,11 @@ void ImageStore::handle_closed() {
 }
 
 uint64_t ImageStore::evict(uint64_t bytes) {
+  // Others take images away too: Glance, imgcachectl. Then there is room already.
+  const uint64_t before = budget_.used();
+  recount();
+  count_again_ = true;  // in the middle of fills it may be too much
+  if (const uint64_t now = budget_.used(); now < before) return before - now;
   records_->flush();  // who was read last must be known to the index
   auto possible = free_space(layout_, index_.get(), bytes, true);
   if (!possible || possible->bytes < bytes) return 0;
@@ -270,8 +274,11 @@ void ImageStore::janitor_round() {
     next_tidy_ = now + config_.janitor_interval;
     tidy();
   } else if (now >= next_count_) {
+    next_count_ = steady_clock::time_point::max();
     recount();
   }
+  if (count_again_.exchange(false) && next_count_ == steady_clock::time_point::max())
+    next_count_ = now + kCountAgain;
 }
 
 // Prune and clean, after what Glance and imgcachectl did in the same directory was taken in.

@@ -152,7 +152,9 @@ class ImageStore final : private RemoteImageOwner {
   Inquiries inquiries_;
   NamedImages named_;
   Catalogue catalogue_;
-  std::chrono::steady_clock::time_point next_tidy_{}, next_count_{};  // the janitor's own
+  std::chrono::steady_clock::time_point next_tidy_{};  // the janitor's own
+  std::chrono::steady_clock::time_point next_count_ = std::chrono::steady_clock::time_point::max();
+  std::atomic<bool> count_again_{false};  // what was counted may be too much
   std::unique_ptr<PeriodicTask> keeper_, janitor_;
 };
 

@@ -427,6 +427,25 @@ TEST_F(ImageStoreTest, LeastRecentlyUsedMakesWayAndOpenOnesStay) {
   EXPECT_LE(store_->space().used, config_.max_size);
 }
 
+// As Glance's pruner and imgcachectl do it: nobody tells the store.
+TEST_F(ImageStoreTest, RoomThatOthersMadeIsUsedBeforeAnythingIsEvicted) {
+  config_.max_size = 8 * kMiB;
+  for (const char* name : {"a", "b", "c", "d"}) offer(name, 4 * kMiB);
+  mount();
+  const auto cache = [&](const char* name) {
+    auto handle = open(name).value();
+    EXPECT_FALSE(read_all(*handle, 4 * kMiB).second);
+    EXPECT_TRUE(files::exists(cached(name))) << name;
+  };
+  for (const char* name : {"a", "b"}) cache(name);
+  files::remove(cached("b"));
+  cache("c");
+  EXPECT_TRUE(files::exists(cached("a")));  // used least recently, and not in anybody's way
+  for (const char* name : {"a", "c"}) files::remove(cached(name));
+  cache("d");
+  EXPECT_EQ(store_->status().counters.evicted_images, 0u);
+}
+
 TEST_F(ImageStoreTest, InterruptedImageIsResumedAndHarmedBytesAreFetchedAgain) {
   const auto bytes = offer("a", 8 * kMiB);
   mount();

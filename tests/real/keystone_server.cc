@@ -93,15 +93,18 @@ KeystoneServer::KeystoneServer(KeystoneOptions options) : options_(options) {
 }
 
 void KeystoneServer::start() {
-  server_.start({.argv = {"uwsgi", "--plugins", "python3", "--http-socket",
-                          fmt::format("127.0.0.1:{}", port_), "--need-app", "--master",
-                          "--no-orphans", "--wsgi-file", "/usr/bin/keystone-wsgi-public",
-                          "--die-on-term", "--buffer-size", "65535", "--pyargv", ""},
-                 .env = {{"OS_KEYSTONE_CONFIG_FILES", dir_.file("keystone.conf")}},
-                 .log = dir_.file("uwsgi.log"),
-                 .ready = [this] {
-                   return answers(port_) && http({.url = auth_url() + "/"}).status == 200;
-                 }});
+  // uwsgi ends the connection after each answer. Unless it says so, who goes on with it at once (as
+  // Glance's auth_token does, which then answers 401) can come between.
+  server_.start(
+      {.argv = {"uwsgi", "--plugins", "python3", "--http-socket",
+                fmt::format("127.0.0.1:{}", port_), "--need-app", "--master", "--no-orphans",
+                "--wsgi-file", "/usr/bin/keystone-wsgi-public", "--die-on-term", "--add-header",
+                "Connection: close", "--buffer-size", "65535", "--pyargv", ""},
+       .env = {{"OS_KEYSTONE_CONFIG_FILES", dir_.file("keystone.conf")}},
+       .log = dir_.file("uwsgi.log"),
+       .ready = [this] {
+         return answers(port_) && http({.url = auth_url() + "/"}).status == 200;
+       }});
 }
 
 std::string KeystoneServer::url() const {

@@ -10,9 +10,11 @@
 #include <random>
 #include <set>
 #include <thread>
+#include <tuple>
 
 #include "base/log.h"
 #include "cache/eviction.h"
+#include "cache/image_queue.h"
 #include "cache/image_store.h"
 #include "cache/sqlite_index.h"
 #include "support/fake_upstream.h"
@@ -64,6 +66,7 @@ class Stress : public ::testing::Test {
     auto store = ImageStore::open(config_, upstream_);
     ASSERT_TRUE(store) << store.error().message;
     store_ = std::move(*store);
+    store_->take_up_queue();
   }
 
   Result<std::unique_ptr<ImageHandle>> open(int image) {
@@ -166,6 +169,9 @@ TEST_F(Stress, ServesNoWrongByteAndForgetsNobody) {
         auto gone = evict(layout, index.get(),
                           ImageId::parse(name(static_cast<int>(random() % kImages))).value());
         EXPECT_TRUE(gone || gone.error().kind != ErrorKind::kIo) << gone.error().message;
+        const auto wanted = ImageId::parse(name(static_cast<int>(random() % kImages))).value();
+        EXPECT_TRUE(ImageQueue(layout).queue_image(wanted, false));
+        std::ignore = ImageQueue(layout).renew(wanted);  // it may have left the queue already
         EXPECT_LE(store_->status().space.limit, config_.max_size);
         std::this_thread::sleep_for(20ms);
       }

@@ -2,7 +2,9 @@
 
 #include <dirent.h>
 #include <fmt/format.h>
+#include <linux/limits.h>
 #include <sys/file.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -40,6 +42,12 @@ Result<UniqueFd> open_at(int dir, const std::string& name, int flags, mode_t mod
   int fd = retry_eintr([&] { return ::openat(dir, name.c_str(), flags | O_CLOEXEC, mode); });
   if (fd < 0) return fail_errno(name, errno);
   return UniqueFd(fd);
+}
+
+Result<UniqueFd> open_unnoticed_at(int dir, const std::string& name, int flags, mode_t mode) {
+  auto fd = open_at(dir, name, flags | O_NOATIME, mode);
+  if (fd || fd.error().sys_errno != EPERM) return fd;
+  return open_at(dir, name, flags, mode);
 }
 
 Result<struct stat> stat_at(int dir, const std::string& name) {
@@ -133,6 +141,30 @@ Status punch_hole(int fd, uint64_t offset, uint64_t length) {
 
 Status set_times(int fd, const struct timespec times[2]) {
   return checked("futimens", [&] { return ::futimens(fd, times); });
+}
+
+Result<std::optional<std::string>> get_xattr(int fd, const std::string& name) {
+  std::string value(256, '\0');
+  while (true) {
+    const ssize_t n = ::fgetxattr(fd, name.c_str(), value.data(), value.size());
+    if (n >= 0) {
+      value.resize(static_cast<size_t>(n));
+      return value;
+    }
+    if (errno == ENODATA) return std::nullopt;
+    if (errno != ERANGE || value.size() > XATTR_SIZE_MAX) return fail_errno(name, errno);
+    value.resize(value.size() * 4);
+  }
+}
+
+Status set_xattr(int fd, const std::string& name, std::string_view value) {
+  return checked(name,
+                 [&] { return ::fsetxattr(fd, name.c_str(), value.data(), value.size(), 0); });
+}
+
+Status remove_xattr(int fd, const std::string& name) {
+  if (::fremovexattr(fd, name.c_str()) < 0 && errno != ENODATA) return fail_errno(name, errno);
+  return {};
 }
 
 Status try_lock(int fd, LockMode mode) {

@@ -8,8 +8,10 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -43,6 +45,9 @@ namespace posix {
 // `name` is relative to the directory `dir` (AT_FDCWD: the working directory). O_CLOEXEC is always
 // added.
 Result<UniqueFd> open_at(int dir, const std::string& name, int flags, mode_t mode = 0600);
+// The same, and reading through it leaves the access time alone where that is permitted (the file's
+// owner and root): who works for the cache must not look like who uses an image.
+Result<UniqueFd> open_unnoticed_at(int dir, const std::string& name, int flags, mode_t mode = 0600);
 Result<struct stat> stat_at(int dir, const std::string& name);  // never follows a symlink
 Result<struct stat> stat_fd(int fd);
 Result<struct statvfs> statvfs_fd(int fd);
@@ -59,6 +64,11 @@ Status sync_data(int fd);  // fdatasync
 Status sync_all(int fd);   // fsync; also right for a directory
 Status punch_hole(int fd, uint64_t offset, uint64_t length);
 Status set_times(int fd, const struct timespec times[2]);
+
+// Extended attributes, of a file or a directory. nullopt: there is none of that name.
+Result<std::optional<std::string>> get_xattr(int fd, const std::string& name);
+Status set_xattr(int fd, const std::string& name, std::string_view value);
+Status remove_xattr(int fd, const std::string& name);  // none there is no error
 
 enum class LockMode { kShared, kExclusive };
 // flock, without waiting: kBusy when somebody else has it. Gone with the last copy of the

@@ -149,4 +149,15 @@ WallTime from_unix(double seconds) {
       std::chrono::duration_cast<WallTime::duration>(std::chrono::duration<double>(seconds)));
 }
 
+WallTime wall_time(const struct timespec& time) {
+  return WallTime(std::chrono::duration_cast<WallTime::duration>(
+      std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec)));
+}
+
+struct timespec to_timespec(WallTime time) {
+  const auto second = std::chrono::floor<std::chrono::seconds>(time);
+  const std::chrono::nanoseconds rest = time - second;
+  return {static_cast<time_t>(second.time_since_epoch().count()), static_cast<long>(rest.count())};
+}
+
 }  // namespace imgcachefs

@@ -1,6 +1,8 @@
 // Sizes, times and time stamps as people and JSON write them.
 #pragma once
 
+#include <time.h>
+
 #include <chrono>
 #include <cstdint>
 #include <optional>
@@ -22,5 +24,8 @@ std::string rfc3339(WallTime time);                                  // "2026-11
 std::optional<WallTime> parse_rfc3339(std::string_view text);
 double to_unix(WallTime time);  // seconds, as Glance's database has them
 WallTime from_unix(double seconds);
+// To the nanosecond, as file systems have it.
+WallTime wall_time(const struct timespec& time);
+struct timespec to_timespec(WallTime time);
 
 }  // namespace imgcachefs

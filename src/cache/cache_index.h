@@ -2,7 +2,8 @@
 //
 // The directory is the truth and the index a convenience: it ranks images for eviction and fills in
 // attributes, and never proves presence. Rows without file and files without row are tolerated at
-// any time and mended by repair(). Thread-safe; every call is one short write transaction
+// any time and mended by repair(). How the index of a directory is chosen: index_driver.h.
+// Thread-safe; every call is one short write transaction
 // (milliseconds: Glance's own tools wait 2 s at most for the database). All implementations pass
 // tests/contract/cache_index_contract.
 #pragma once
@@ -47,14 +48,20 @@ class CacheIndex {
   virtual Result<std::vector<IndexRecord>>
   all() = 0;  // ordered by ID, as Glance's get_cached_images
 
-  virtual Status put(
-      const IndexRecord& record) = 0;  // inserts, or replaces all of an old row but the pin
+  // Before an image becomes cached: what has to be on its file (`fd`, still under its old name)
+  // from the first moment on, so that nobody ever finds a cached file without it. put() follows
+  // when the file has its name. A failure here is no reason not to go on.
+  virtual Status stage(int fd, const IndexRecord& record) = 0;
+  // Inserts, or replaces all of an old row but the pin. A driver that keeps its rows on the files
+  // says kNotFound when there is no file.
+  virtual Status put(const IndexRecord& record) = 0;
   virtual Status remove(const ImageId& id) = 0;  // none there is no error; the pin goes too
   virtual Status add_accesses(
       const std::vector<AccessCount>& counts) = 0;  // one transaction; unknown IDs skipped
   virtual Status set_pinned(const ImageId& id, bool pinned) = 0;  // kNotFound without a row
 
-  // Rows without file go; files without row get one (size and times from the file, hits 0).
+  // Rows without file go; files without row get one: size and times from the file, hits from its
+  // user.hits, else 0.
   virtual Status repair(const std::vector<StoredFile>& cached) = 0;
 
   // The SOURCE this directory belongs to (DESIGN 2.5), nullopt in a directory that Glance made.

@@ -23,10 +23,6 @@ class CachedHandle final : public ImageHandle {
   const uint64_t size_;
 };
 
-WallTime to_wall(const struct timespec& time) {
-  return from_unix(static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9);
-}
-
 }  // namespace
 
 CachedImage::CachedImage(const CacheLayout& layout, CacheRecords& records, ImageId id,
@@ -40,7 +36,7 @@ bool CachedImage::is(const struct stat& st) const {
 
 ImageAttr CachedImage::attr() const {
   ImageAttr attr{static_cast<uint64_t>(st_.st_size), static_cast<uint64_t>(st_.st_blocks) * 512,
-                 to_wall(st_.st_mtim), to_wall(st_.st_mtim)};
+                 wall_time(st_.st_mtim), wall_time(st_.st_mtim)};
   if (auto record = records_.find(id_)) {
     attr.last_accessed = record->last_accessed;
     attr.last_modified = record->last_modified;
@@ -68,7 +64,7 @@ Result<std::unique_ptr<ImageHandle>> CachedImage::open() const {
   const auto stale = [&] {
     return fail(ErrorKind::kStale, fmt::format("{}: not the file it was", id_.str()));
   };
-  auto fd = posix::open_at(dir, id_.str(), O_RDONLY | O_NOFOLLOW);
+  auto fd = posix::open_unnoticed_at(dir, id_.str(), O_RDONLY | O_NOFOLLOW);
   if (!fd) return fd.error().kind == ErrorKind::kNotFound ? stale() : fail(fd.error());
   // An evictor that looks whether the file is in use holds it for a moment.
   Status locked = posix::try_lock(fd->get(), posix::LockMode::kShared);

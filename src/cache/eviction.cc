@@ -23,11 +23,6 @@ struct Candidate {
   uint64_t bytes() const { return counted_bytes(place, file.st); }
 };
 
-WallTime wall_time(const struct timespec& time) {
-  return WallTime(std::chrono::duration_cast<WallTime::duration>(
-      std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec)));
-}
-
 WallTime last_touched(const struct stat& st) {
   return std::max(wall_time(st.st_atim), wall_time(st.st_mtim));
 }

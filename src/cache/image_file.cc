@@ -37,7 +37,7 @@ Result<std::shared_ptr<ImageFile>> ImageFile::open(const CacheLayout& layout, co
   const int dir = layout.dir(Place::kIncomplete);
   // A cleaner may hold the file, or unlink it between our open and our lock: then again.
   for (int attempt = 0; attempt < 100; ++attempt) {
-    auto fd = posix::open_at(dir, id.str(), O_RDWR | O_NOFOLLOW | flags, 0600);
+    auto fd = posix::open_unnoticed_at(dir, id.str(), O_RDWR | O_NOFOLLOW | flags, 0600);
     if (!fd) return fail(fd.error().in("incomplete"));
     auto locked = posix::try_lock(fd->get(), posix::LockMode::kShared);
     if (!locked && locked.error().kind != ErrorKind::kBusy) return fail(locked.error());

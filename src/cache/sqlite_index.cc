@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "base/log.h"
+#include "cache/glance_attributes.h"
 #include "cache/sqlite_database.h"
 
 namespace imgcachefs {
@@ -26,10 +27,6 @@ uint64_t not_negative(int64_t value) {
 int64_t to_integer(uint64_t value) {
   constexpr uint64_t kMost = std::numeric_limits<int64_t>::max();
   return static_cast<int64_t>(std::min(value, kMost));
-}
-
-double to_unix(const struct timespec& time) {
-  return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_nsec) / 1e9;
 }
 
 // nullopt for a row that nobody of ours wrote and that can be no image.
@@ -50,10 +47,12 @@ std::optional<IndexRecord> record_of(const SqliteStatement& row) {
 
 class SqliteIndex final : public CacheIndex {
  public:
-  explicit SqliteIndex(SqliteConnection connection) : db_(std::move(connection)) {}
+  SqliteIndex(SqliteConnection connection, UniqueFd dir)
+      : db_(std::move(connection)), dir_(std::move(dir)) {}
 
   Result<std::optional<IndexRecord>> find(const ImageId& id) override;
   Result<std::vector<IndexRecord>> all() override;
+  Status stage(int fd, const IndexRecord& record) override;
   Status put(const IndexRecord& record) override;
   Status remove(const ImageId& id) override;
   Status add_accesses(const std::vector<AccessCount>& counts) override;
@@ -74,8 +73,11 @@ class SqliteIndex final : public CacheIndex {
     return transaction->commit();
   }
 
+  uint64_t hits_of(const std::string& name) const;
+
   std::mutex mutex_;  // protects db_, one call long
   SqliteConnection db_;
+  const UniqueFd dir_;  // <cache_dir>, a descriptor of our own
 };
 
 Result<std::optional<IndexRecord>> SqliteIndex::find(const ImageId& id) {
@@ -101,6 +103,13 @@ Result<std::vector<IndexRecord>> SqliteIndex::all() {
   return records;
 }
 
+// For Glance's xattr driver, should the directory change to it: that one cannot read an image
+// without. Where the file system has no attributes nobody will look for them.
+Status SqliteIndex::stage(int fd, const IndexRecord& record) {
+  (void)write_hits(fd, record.hits);
+  return {};
+}
+
 Status SqliteIndex::put(const IndexRecord& record) {
   return write([&]() -> Status {
     const std::string& id = record.id.str();
@@ -120,9 +129,8 @@ Status SqliteIndex::put(const IndexRecord& record) {
             "VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET "
             "last_accessed = excluded.last_accessed, last_modified = excluded.last_modified, "
             "size = excluded.size, hits = excluded.hits",
-            {id, imgcachefs::to_unix(record.last_accessed),
-             imgcachefs::to_unix(record.last_modified), to_integer(record.size),
-             to_integer(record.hits)});
+            {id, to_unix(record.last_accessed), to_unix(record.last_modified),
+             to_integer(record.size), to_integer(record.hits)});
         !done)
       return done;
     const std::string checksum = record.checksum ? record.checksum->tagged() : "";
@@ -156,8 +164,8 @@ Status SqliteIndex::add_accesses(const std::vector<AccessCount>& counts) {
         "last_accessed = max(coalesce(last_accessed, 0.0), ?) WHERE image_id = ?");
     if (!update) return fail(update.error());
     for (const AccessCount& count : counts)
-      if (auto done = update->start(
-              {to_integer(count.hits), imgcachefs::to_unix(count.last_accessed), count.id.str()});
+      if (auto done =
+              update->start({to_integer(count.hits), to_unix(count.last_accessed), count.id.str()});
           !done)
         return done;
     return {};
@@ -176,6 +184,14 @@ Status SqliteIndex::set_pinned(const ImageId& id, bool pinned) {
       return fail(ErrorKind::kNotFound, fmt::format("{}: not cached", id.str()));
     return {};
   });
+}
+
+// What an xattr driver (Glance's, ours) has counted of a file that has no row here.
+uint64_t SqliteIndex::hits_of(const std::string& name) const {
+  auto fd = posix::open_unnoticed_at(dir_.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) return 0;
+  auto hits = read_hits(fd->get());
+  return hits && *hits ? (*hits)->hits : 0;
 }
 
 Status SqliteIndex::repair(const std::vector<StoredFile>& cached) {
@@ -233,17 +249,17 @@ Status SqliteIndex::repair(const std::vector<StoredFile>& cached) {
             resized, [](auto& statement, const auto& row) { return statement.start({row.first}); });
         !done)
       return done;
-    if (auto done = each("INSERT INTO cached_images (image_id, last_accessed, last_modified, size, "
-                         "hits) VALUES (?, ?, ?, ?, 0)",
-                         files,
-                         [](auto& statement, const auto& file) {
-                           const double modified = to_unix(file.second->st_mtim);
-                           // With noatime the access time may be older than the file's content.
-                           const double accessed =
-                               std::max(to_unix(file.second->st_atim), modified);
-                           return statement.start(
-                               {file.first, accessed, modified, int64_t{file.second->st_size}});
-                         });
+    if (auto done = each(
+            "INSERT INTO cached_images (image_id, last_accessed, last_modified, size, "
+            "hits) VALUES (?, ?, ?, ?, ?)",
+            files,
+            [this](auto& statement, const auto& file) {
+              const double modified = to_unix(wall_time(file.second->st_mtim));
+              // With noatime the access time may be older than the file's content.
+              const double accessed = std::max(to_unix(wall_time(file.second->st_atim)), modified);
+              return statement.start({file.first, accessed, modified, int64_t{file.second->st_size},
+                                      to_integer(hits_of(std::string(file.first)))});
+            });
         !done)
       return done;
     if (!gone.empty() || !resized.empty() || !files.empty())
@@ -276,7 +292,9 @@ Status SqliteIndex::set_source(const std::string& source) {
 Result<std::unique_ptr<CacheIndex>> open_sqlite_index(const CacheLayout& layout, bool create) {
   auto db = open_sqlite_database(layout, create);
   if (!db) return fail(db.error());
-  return std::make_unique<SqliteIndex>(std::move(*db));
+  auto dir = posix::open_at(layout.dir(Place::kCached), ".", O_RDONLY | O_DIRECTORY);
+  if (!dir) return fail(dir.error().in(layout.path()));
+  return std::make_unique<SqliteIndex>(std::move(*db), std::move(*dir));
 }
 
 }  // namespace imgcachefs

@@ -2,11 +2,6 @@
 
 namespace imgcachefs {
 
-WallTime wall_time(const struct timespec& time) {
-  return WallTime(std::chrono::duration_cast<WallTime::duration>(
-      std::chrono::seconds(time.tv_sec) + std::chrono::nanoseconds(time.tv_nsec)));
-}
-
 std::string_view state_of(Place place) {
   switch (place) {
     case Place::kCached:

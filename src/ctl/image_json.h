@@ -16,6 +16,5 @@ Json to_json(const Removals& removals);
 std::string to_text(const Json& json);  // what is no UTF-8 is replaced rather than refused
 
 std::string_view state_of(Place place);  // "cached", "incomplete", "invalid", "queued"
-WallTime wall_time(const struct timespec& time);
 
 }  // namespace imgcachefs

@@ -5,6 +5,7 @@
 
 #include "cache/cache_index.h"
 #include "cache/sqlite_index.h"
+#include "cache/xattr_index.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "support/scratch_cache.h"
@@ -259,11 +260,97 @@ TEST_P(CacheIndexContract, ThreadsMayUseItAtOnce) {
   EXPECT_THAT(ids(), ElementsAre("shared"));
 }
 
+// The file that a commit is about to name carries already what Glance cannot do without.
+TEST_P(CacheIndexContract, WhatIsStagedIsOnTheFileBeforeItHasItsName) {
+  cache_.file("incomplete/a", 1000);
+  const IndexRecord r = record("a");
+  {
+    auto fd = posix::open_at(layout_->dir(Place::kIncomplete), "a", O_RDWR).value();
+    ASSERT_TRUE(index_->stage(fd.get(), r));
+    EXPECT_EQ(posix::get_xattr(fd.get(), "user.hits").value(), "0");
+  }
+  EXPECT_EQ(index_->find(id("a")).value(), std::nullopt);
+  std::filesystem::rename(cache_.path("incomplete/a"), cache_.path("a"));
+  ASSERT_TRUE(index_->put(r));
+  EXPECT_TRUE(get("a").verified);
+  EXPECT_EQ(get("a").hits, 0u);
+  EXPECT_EQ(get("a").validator, r.validator);
+}
+
+TEST_P(CacheIndexContract, APinSurvivesTheCommitOfAnotherFile) {
+  put(record("a"));
+  ASSERT_TRUE(index_->set_pinned(id("a"), true));
+  cache_.file("incomplete/a", 2000);
+  const IndexRecord r = record("a", 2000);
+  {
+    auto fd = posix::open_at(layout_->dir(Place::kIncomplete), "a", O_RDWR).value();
+    ASSERT_TRUE(index_->stage(fd.get(), r));
+  }
+  std::filesystem::rename(cache_.path("incomplete/a"), cache_.path("a"));
+  ASSERT_TRUE(index_->put(r));
+  EXPECT_TRUE(get("a").pinned);
+  EXPECT_EQ(get("a").size, 2000u);
+}
+
+TEST_P(CacheIndexContract, PutTakesThePinOfANewRecord) {
+  IndexRecord pinned = record("a");
+  pinned.pinned = true;
+  put(pinned);
+  EXPECT_TRUE(get("a").pinned);
+}
+
+TEST_P(CacheIndexContract, AdoptsTheHitsThatAnAttributeKnows) {
+  cache_.file("a", 10);
+  cache_.file("b", 10);
+  auto set = [&](const char* name, std::string_view value) {
+    auto fd = posix::open_at(layout_->dir(Place::kCached), name, O_RDONLY).value();
+    ASSERT_TRUE(posix::set_xattr(fd.get(), "user.hits", value));
+  };
+  set("a", "42");
+  set("b", std::string_view("7\0", 2));  // as an older program may have written it
+  repair();
+  EXPECT_EQ(get("a").hits, 42u);
+  EXPECT_EQ(get("b").hits, 7u);
+  ASSERT_TRUE(index_->add_accesses({{id("a"), 1, kReadAt}, {id("b"), 1, kReadAt}}));
+  EXPECT_EQ(get("a").hits, 43u);
+  EXPECT_EQ(get("b").hits, 8u);
+}
+
+TEST_P(CacheIndexContract, AccessesOfAFileWithoutARowAreSkipped) {
+  cache_.file("a", 10);
+  ASSERT_TRUE(index_->add_accesses({{id("a"), 3, kReadAt}}));
+  EXPECT_EQ(index_->find(id("a")).value(), std::nullopt);
+  repair();
+  EXPECT_EQ(get("a").hits, 0u);
+}
+
+TEST_P(CacheIndexContract, AnOlderAccessMovesNothingBack) {
+  put(record("a"));
+  ASSERT_TRUE(index_->add_accesses({{id("a"), 1, kReadAt - 500s}}));
+  EXPECT_EQ(get("a").last_accessed, kReadAt);
+  EXPECT_EQ(get("a").last_modified, kCachedAt);
+  EXPECT_EQ(get("a").hits, 1u);
+}
+
+TEST_P(CacheIndexContract, SymlinksAndDirectoriesAreNoImages) {
+  cache_.file("elsewhere/real", 10);
+  std::filesystem::create_symlink(cache_.path("elsewhere/real"), cache_.path("link"));
+  std::filesystem::create_directory(cache_.path("directory"));
+  repair();
+  EXPECT_THAT(ids(), IsEmpty());
+  EXPECT_EQ(index_->find(id("link")).value(), std::nullopt);
+  EXPECT_EQ(index_->find(id("directory")).value(), std::nullopt);
+  EXPECT_FALSE(index_->set_pinned(id("link"), true));
+  EXPECT_TRUE(index_->add_accesses({{id("link"), 1, kReadAt}}));
+  EXPECT_TRUE(index_->remove(id("link")));
+}
+
 INSTANTIATE_TEST_SUITE_P(Drivers, CacheIndexContract,
                          testing::Values(Driver{"sqlite",
                                                 [](const CacheLayout& layout) {
                                                   return open_sqlite_index(layout, true);
-                                                }}),
+                                                }},
+                                         Driver{"xattr", open_xattr_index}),
                          [](const auto& info) { return info.param.name; });
 
 }  // namespace

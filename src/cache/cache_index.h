@@ -55,6 +55,9 @@ class CacheIndex {
   // Inserts, or replaces all of an old row but the pin. A driver that keeps its rows on the files
   // says kNotFound when there is no file.
   virtual Status put(const IndexRecord& record) = 0;
+  // Rows that another driver has kept: they replace what is here, pins too. One transaction. What
+  // has no file is passed over.
+  virtual Status take_over(const std::vector<IndexRecord>& records) = 0;
   virtual Status remove(const ImageId& id) = 0;  // none there is no error; the pin goes too
   virtual Status add_accesses(
       const std::vector<AccessCount>& counts) = 0;  // one transaction; unknown IDs skipped

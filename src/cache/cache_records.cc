@@ -90,6 +90,12 @@ void CacheRecords::hit(const ImageId& id) {
   count.last_accessed = std::chrono::system_clock::now();
 }
 
+void CacheRecords::stage(int fd, const IndexRecord& record) {
+  if (auto staged = index_.stage(fd, record); !staged)
+    spdlog::warn("{}: it will be cached without its attributes: {}", record.id.str(),
+                 staged.error().message);
+}
+
 void CacheRecords::put(const IndexRecord& record) {
   // The file is there whatever the index says: without its row it is only the first to be evicted.
   if (auto written = index_.put(record); !written)

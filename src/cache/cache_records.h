@@ -25,6 +25,7 @@ class CacheRecords {
   std::optional<IndexRecord> find(const ImageId& id);
   std::optional<IndexRecord> find_fresh(const ImageId& id);  // always asks it
   void hit(const ImageId& id);                               // one more, and accessed now
+  void stage(int fd, const IndexRecord& record);             // CacheIndex::stage
   void put(const IndexRecord& record);
   void set_validator(const ImageId& id, const Validator& validator);  // of a version that had none
   void remove(const ImageId& id);

@@ -273,7 +273,8 @@ void Fill::die(Error error, Disposal disposal) {
       map_file_.reset();
     }
     if (file_ && !around()) {
-      auto gone = disposal == Disposal::kQuarantine ? file_->quarantine() : file_->discard();
+      auto gone =
+          disposal == Disposal::kQuarantine ? file_->quarantine(error.message) : file_->discard();
       if (!gone) spdlog::warn("{}: {}", info_.id.str(), gone.error().message);
       // When somebody else removed it, they have seen to the account.
       if (gone && disposal == Disposal::kDiscard) context_.budget.freed(on_disk);

@@ -65,6 +65,8 @@ class Fill;
 // What a fill became; told on one of the store's threads, with no lock held.
 class FillObserver {
  public:
+  // All bytes are in `fd` and right, and are about to get the name that makes them cached.
+  virtual void fill_committing(const Fill& fill, int fd) = 0;
   virtual void fill_committed(const Fill& fill) = 0;
   // kStale, kCorrupt: nobody may use these bytes any more. Not told at shutdown. First that it will
   // be so, before any reader gets an error; then that the file is out of the way; and when all

@@ -249,9 +249,11 @@ void Fill::commit() {
       map_closed_ = true;
       map_file_.reset();
     }
+    const auto observer = observer_.lock();
+    if (observer) observer->fill_committing(*this, file_->fd());
     if (auto committed = file_->commit(); committed) {
       complete_.store(true, std::memory_order_release);
-      if (auto observer = observer_.lock()) observer->fill_committed(*this);
+      if (observer) observer->fill_committed(*this);
     } else {
       {
         std::lock_guard lock(mutex_);

@@ -6,6 +6,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "cache/glance_attributes.h"
 
 namespace imgcachefs {
 
@@ -84,7 +85,8 @@ Status ImageFile::commit() {
   return posix::sync_all(incomplete);
 }
 
-Status ImageFile::quarantine() {
+Status ImageFile::quarantine(const std::string& reason) {
+  (void)write_error(fd(), reason);
   return move_to(Place::kInvalid);
 }
 

@@ -29,8 +29,10 @@ class ImageFile {
   // data on stable storage -> rename, map removed -> directories on stable storage. kStale:
   // somebody removed or replaced incomplete/<id> meanwhile, and nothing was done.
   Status commit();
-  Status quarantine();  // to invalid/<id>, over what is there; the map goes
-  Status discard();     // file and map go; kStale as commit()
+  // To invalid/<id>, over what is there; the map goes. The reason is left on the file, as Glance
+  // leaves it (user.error), where the file system can.
+  Status quarantine(const std::string& reason);
+  Status discard();  // file and map go; kStale as commit()
 
  private:
   ImageFile(const CacheLayout& layout, const ImageId& id, UniqueFd fd)

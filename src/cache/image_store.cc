@@ -4,7 +4,7 @@
 
 #include "base/log.h"
 #include "cache/eviction.h"
-#include "cache/sqlite_index.h"
+#include "cache/index_driver.h"
 
 namespace imgcachefs {
 namespace {
@@ -22,6 +22,19 @@ constexpr std::chrono::seconds kCountAgain{10};
 // Says nothing of the image, only of upstream.
 bool is_silence(const Error& error) {
   return error.kind == ErrorKind::kTimeout || error.kind == ErrorKind::kUnavailable;
+}
+
+IndexRecord new_record(const RemoteImage& image, WallTime cached_at,
+                       const std::optional<Digest>& checksum, bool verified) {
+  return {image.id(),
+          image.info().size,
+          0,
+          cached_at,
+          std::chrono::system_clock::now(),
+          checksum,
+          verified,
+          image.info().validator,
+          false};
 }
 
 constexpr Place kStoredPlaces[] = {Place::kCached, Place::kIncomplete, Place::kInvalid};
@@ -62,7 +75,7 @@ Result<std::unique_ptr<ImageStore>> ImageStore::open(const StoreConfig& config,
 }
 
 Status ImageStore::start() {
-  auto index = open_sqlite_index(layout_, true);
+  auto index = open_index(layout_, config_.driver);
   if (!index) return fail(index.error());
   index_ = std::move(*index);
   records_ = std::make_unique<CacheRecords>(*index_);
@@ -207,12 +220,18 @@ void ImageStore::list_named(ListNamedDone done) {
   openers_.submit([this, done = std::move(done)] { done(catalogue_.names(stop_.get_token())); });
 }
 
+void ImageStore::image_committing(const RemoteImage& image, int fd,
+                                  const std::optional<Digest>& checksum, bool verified) {
+  const auto now = std::chrono::system_clock::now();
+  records_->stage(fd, new_record(image, now, checksum, verified));
+}
+
 void ImageStore::image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
                                  bool verified) {
-  const auto now = std::chrono::system_clock::now();
-  IndexRecord record{image.id(), image.info().size,      0,    now, now, checksum,
-                     verified,   image.info().validator, false};
-  records_->put(record);
+  // The file's own time: it stands for this version, and no driver has to change it.
+  auto st = posix::stat_at(layout_.dir(Place::kCached), image.id().str());
+  const auto cached_at = st ? wall_time(st->st_mtim) : std::chrono::system_clock::now();
+  records_->put(new_record(image, cached_at, checksum, verified));
   if (!table_.remove(image, "")) {
     // Another version became current in the last moment: who reads this one keeps it, nobody else.
     if (auto cached = cached_->find(image.id())) cached_->drop(*cached, "changed upstream");

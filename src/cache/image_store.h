@@ -115,6 +115,8 @@ class ImageStore final : private RemoteImageOwner {
                                         std::chrono::steady_clock::time_point when);
   void open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDone done);
 
+  void image_committing(const RemoteImage& image, int fd, const std::optional<Digest>& checksum,
+                        bool verified) override;
   void image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
                        bool verified) override;
   void image_died(const RemoteImage& image, const Error& error) override;

@@ -230,6 +230,10 @@ void RemoteImage::shut_down() {
   if (auto fill = this->fill()) fill->shut_down();
 }
 
+void RemoteImage::fill_committing(const Fill& fill, int fd) {
+  owner_.image_committing(*this, fd, fill.checksum(), fill.verified());
+}
+
 void RemoteImage::fill_committed(const Fill& fill) {
   committed_ = true;
   owner_.image_committed(*this, fill.checksum(), fill.verified());

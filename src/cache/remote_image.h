@@ -21,6 +21,9 @@ class RemoteImage;
 // Who keeps the images. Called on the store's threads with no lock held.
 class RemoteImageOwner {
  public:
+  // Before it has its name: see FillObserver.
+  virtual void image_committing(const RemoteImage& image, int fd,
+                                const std::optional<Digest>& checksum, bool verified) = 0;
   virtual void image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
                                bool verified) = 0;
   virtual void image_died(const RemoteImage& image, const Error& error) = 0;
@@ -77,6 +80,7 @@ class RemoteImage final : public Image,
   tl::unexpected<Error> stale() const;
   void release();
   void drop_finished_fill();
+  void fill_committing(const Fill& fill, int fd) override;
   void fill_committed(const Fill& fill) override;
   void fill_dying(const Fill&) override { dead_ = true; }
   void fill_died(const Fill& fill, const Error& error) override;

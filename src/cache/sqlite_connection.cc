@@ -86,16 +86,35 @@ void SqliteConnection::Close::operator()(sqlite3* connection) const {
   sqlite3_close_v2(connection);
 }
 
-Result<SqliteConnection> SqliteConnection::open(const std::string& path, bool create, int busy_ms) {
-  const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | (create ? SQLITE_OPEN_CREATE : 0);
+Result<SqliteConnection> SqliteConnection::open_with(const std::string& name, int flags) {
   sqlite3* raw = nullptr;
-  const int code = sqlite3_open_v2(path.c_str(), &raw, flags, nullptr);
+  const int code = sqlite3_open_v2(name.c_str(), &raw, flags | SQLITE_OPEN_NOMUTEX, nullptr);
   SqliteConnection connection;
   connection.connection_.reset(raw);  // also of a failed open
   if (code != SQLITE_OK) return fail(sqlite_error(raw, code));
   sqlite3_extended_result_codes(raw, 1);
-  sqlite3_busy_timeout(raw, busy_ms);
   return connection;
+}
+
+Result<SqliteConnection> SqliteConnection::open(const std::string& path, bool create, int busy_ms) {
+  auto connection = open_with(path, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0));
+  if (connection) sqlite3_busy_timeout(connection->connection_.get(), busy_ms);
+  return connection;
+}
+
+Result<SqliteConnection> SqliteConnection::open_in_memory() {
+  return open_with(":memory:", SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
+}
+
+Result<SqliteConnection> SqliteConnection::open_as_it_is(const std::string& path) {
+  std::string uri = "file:";
+  for (const unsigned char c : path) {
+    if (c == '%' || c == '?' || c == '#')
+      uri += fmt::format("%{:02x}", c);
+    else
+      uri += static_cast<char>(c);
+  }
+  return open_with(uri + "?immutable=1", SQLITE_OPEN_READONLY | SQLITE_OPEN_URI);
 }
 
 Result<SqliteStatement> SqliteConnection::prepare(std::string_view sql) {
@@ -113,6 +132,10 @@ Status SqliteConnection::run(std::string_view sql, std::initializer_list<SqliteV
   auto status = statement->start(values);
   while (status && statement->has_row()) status = statement->next();
   return status;
+}
+
+bool SqliteConnection::is_read_only() const {
+  return sqlite3_db_readonly(connection_.get(), "main") != 0;
 }
 
 int SqliteConnection::changes() const {

@@ -49,11 +49,18 @@ class SqliteConnection {
   // the first statement. Waits up to `busy_ms` for others' transactions, then kBusy.
   static Result<SqliteConnection> open(const std::string& path, bool create, int busy_ms);
 
+  static Result<SqliteConnection> open_in_memory();
+  // For reading only, whatever lies beside the file: no lock is taken and nothing is played back.
+  static Result<SqliteConnection> open_as_it_is(const std::string& path);
+
   Result<SqliteStatement> prepare(std::string_view sql);
   Status run(std::string_view sql, std::initializer_list<SqliteValue> values = {});  // rows dropped
+  bool is_read_only() const;  // the file may only be read: it was opened all the same
   int changes() const;  // rows the last INSERT, UPDATE or DELETE touched
 
  private:
+  static Result<SqliteConnection> open_with(const std::string& name, int flags);
+
   struct Close {
     void operator()(sqlite3* connection) const;
   };

@@ -1,5 +1,7 @@
 #include "cache/sqlite_database.h"
 
+#include <fmt/format.h>
+
 #include "base/log.h"
 
 namespace imgcachefs {
@@ -7,7 +9,7 @@ namespace {
 
 constexpr int kBusyMs = 10'000;  // longer than any transaction of ours or Glance's
 constexpr const char* kFile = "cache.db";
-constexpr const char* kSetAside = "cache.db.corrupt";
+constexpr int kMostSetAside = 100;
 
 // Glance's, column for column.
 constexpr const char* kGlanceTable =
@@ -55,39 +57,59 @@ Result<SqliteConnection> open_database(const CacheLayout& layout, bool create) {
   if (create)
     if (auto sound = check(*db); !sound) return fail(sound.error());
   if (auto made = make_tables(*db); !made) return fail(made.error());
+  if (create && db->is_read_only())
+    return fail(ErrorKind::kIo, std::string(kFile) + ": it cannot be written");
   return db;
-}
-
-// The side files go too, for SQLite would play the journal of the old database into the new one.
-// They go last: beside no database at all SQLite throws a journal away.
-Status set_aside(const CacheLayout& layout) {
-  const int cached = layout.dir(Place::kCached);
-  if (auto moved = posix::rename_at(cached, kFile, layout.dir(Place::kInvalid), kSetAside); !moved)
-    return moved;
-  for (const char* name : {"cache.db-journal", "cache.db-wal", "cache.db-shm"})
-    if (auto gone = posix::unlink_at(cached, name);
-        !gone && gone.error().kind != ErrorKind::kNotFound)
-      return gone;
-  return {};
 }
 
 }  // namespace
 
-Result<SqliteConnection> open_sqlite_database(const CacheLayout& layout, bool create) {
-  auto st = posix::stat_at(layout.dir(Place::kCached), kFile);
-  if (!st && (st.error().kind != ErrorKind::kNotFound || !create))
-    return fail(st.error().in(layout.path()));
-  if (st && !S_ISREG(st->st_mode))
-    return fail(ErrorKind::kInvalid, layout.index_path() + ": not a regular file");
+// The side files go too, for SQLite would play the journal of the old database into the new one.
+// They go last: beside no database at all SQLite throws a journal away.
+Result<std::string> set_database_aside(const CacheLayout& layout, const std::string& suffix) {
+  const int cached = layout.dir(Place::kCached), invalid = layout.dir(Place::kInvalid);
+  std::string name = std::string(kFile) + "." + suffix;
+  // What was set aside before stays: the next one that is free.
+  for (int n = 1; posix::stat_at(invalid, name) && n < kMostSetAside; ++n)
+    name = fmt::format("{}.{}.{}", kFile, suffix, n);
+  if (auto moved = posix::rename_at(cached, kFile, invalid, name); !moved)
+    return fail(moved.error());
+  for (const char* side : {"cache.db-journal", "cache.db-wal", "cache.db-shm"})
+    if (auto gone = posix::unlink_at(cached, side);
+        !gone && gone.error().kind != ErrorKind::kNotFound)
+      return fail(gone.error());
+  return name;
+}
 
-  auto db = open_database(layout, create);
-  if (!db && db.error().kind == ErrorKind::kCorrupt && create) {
-    spdlog::warn("{}: {}; set aside as invalid/{}, hits, last accesses and pins are lost",
-                 layout.path(), db.error().message, kSetAside);
-    if (auto aside = set_aside(layout); !aside) return fail(aside.error().in(layout.path()));
-    db = open_database(layout, create);
+Result<SqliteConnection> open_sqlite_database(const CacheLayout& layout, bool create) {
+  const auto open = [&]() -> Result<SqliteConnection> {
+    auto st = posix::stat_at(layout.dir(Place::kCached), kFile);
+    if (!st && (st.error().kind != ErrorKind::kNotFound || !create)) return fail(st.error());
+    if (st && !S_ISREG(st->st_mode))
+      return fail(ErrorKind::kInvalid, std::string(kFile) + ": not a regular file");
+    return open_database(layout, create);
+  };
+  auto db = open();
+  const auto another_would_do = [&] {
+    const ErrorKind kind = db.error().kind;
+    return kind == ErrorKind::kCorrupt || kind == ErrorKind::kInvalid || kind == ErrorKind::kIo;
+  };
+  if (!db && create && another_would_do()) {
+    auto aside = set_database_aside(layout, "corrupt");
+    // A database that cannot even be moved: what is wrong with it is the better reason.
+    if (!aside) return fail(db.error().in(layout.path()));
+    spdlog::warn("{}: {}; set aside as invalid/{} and begun anew from the directory", layout.path(),
+                 db.error().message, *aside);
+    db = open();
   }
   if (!db) return fail(db.error().in(layout.path()));
+  return db;
+}
+
+Result<SqliteConnection> open_sqlite_in_memory() {
+  auto db = SqliteConnection::open_in_memory();
+  if (!db) return db;
+  if (auto made = make_tables(*db); !made) return fail(made.error());
   return db;
 }
 

@@ -54,6 +54,7 @@ class SqliteIndex final : public CacheIndex {
   Result<std::vector<IndexRecord>> all() override;
   Status stage(int fd, const IndexRecord& record) override;
   Status put(const IndexRecord& record) override;
+  Status take_over(const std::vector<IndexRecord>& records) override;
   Status remove(const ImageId& id) override;
   Status add_accesses(const std::vector<AccessCount>& counts) override;
   Status set_pinned(const ImageId& id, bool pinned) override;
@@ -73,6 +74,7 @@ class SqliteIndex final : public CacheIndex {
     return transaction->commit();
   }
 
+  Status put_row(const IndexRecord& record);  // within a transaction
   uint64_t hits_of(const std::string& name) const;
 
   std::mutex mutex_;  // protects db_, one call long
@@ -110,41 +112,56 @@ Status SqliteIndex::stage(int fd, const IndexRecord& record) {
   return {};
 }
 
+Status SqliteIndex::put_row(const IndexRecord& record) {
+  const std::string& id = record.id.str();
+  // A row of ours whose image Glance has removed since must not lend its pin to the new one.
+  if (auto done = db_.run("DELETE FROM imgcachefs_images WHERE image_id = ?1 AND NOT EXISTS "
+                          "(SELECT 1 FROM cached_images WHERE image_id = ?1)",
+                          {id});
+      !done)
+    return done;
+  auto had_row = db_.prepare("SELECT 1 FROM cached_images WHERE image_id = ?");
+  if (!had_row) return fail(had_row.error());
+  if (auto started = had_row->start({id}); !started) return started;
+  const int64_t pinned = !had_row->has_row() && record.pinned;
+  // An upsert, for a plain INSERT would leave a stale row's size standing (as Glance's does).
+  if (auto done =
+          db_.run("INSERT INTO cached_images (image_id, last_accessed, last_modified, size, hits) "
+                  "VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET "
+                  "last_accessed = excluded.last_accessed, last_modified = excluded.last_modified, "
+                  "size = excluded.size, hits = excluded.hits",
+                  {id, to_unix(record.last_accessed), to_unix(record.last_modified),
+                   to_integer(record.size), to_integer(record.hits)});
+      !done)
+    return done;
+  const std::string checksum = record.checksum ? record.checksum->tagged() : "";
+  auto text = [](const std::string& value) -> SqliteValue {
+    if (value.empty()) return nullptr;
+    return value;
+  };
+  return db_.run(
+      "INSERT INTO imgcachefs_images (image_id, checksum, verified, etag, last_modified, pinned) "
+      "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET "
+      "checksum = excluded.checksum, verified = excluded.verified, etag = excluded.etag, "
+      "last_modified = excluded.last_modified",
+      {id, text(checksum), int64_t{record.verified}, text(record.validator.etag),
+       text(record.validator.last_modified), pinned});
+}
+
 Status SqliteIndex::put(const IndexRecord& record) {
+  return write([&] { return put_row(record); });
+}
+
+Status SqliteIndex::take_over(const std::vector<IndexRecord>& records) {
   return write([&]() -> Status {
-    const std::string& id = record.id.str();
-    // A row of ours whose image Glance has removed since must not lend its pin to the new one.
-    if (auto done = db_.run("DELETE FROM imgcachefs_images WHERE image_id = ?1 AND NOT EXISTS "
-                            "(SELECT 1 FROM cached_images WHERE image_id = ?1)",
-                            {id});
-        !done)
-      return done;
-    auto had_row = db_.prepare("SELECT 1 FROM cached_images WHERE image_id = ?");
-    if (!had_row) return fail(had_row.error());
-    if (auto started = had_row->start({id}); !started) return started;
-    const int64_t pinned = !had_row->has_row() && record.pinned;
-    // An upsert, for a plain INSERT would leave a stale row's size standing (as Glance's does).
-    if (auto done = db_.run(
-            "INSERT INTO cached_images (image_id, last_accessed, last_modified, size, hits) "
-            "VALUES (?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET "
-            "last_accessed = excluded.last_accessed, last_modified = excluded.last_modified, "
-            "size = excluded.size, hits = excluded.hits",
-            {id, to_unix(record.last_accessed), to_unix(record.last_modified),
-             to_integer(record.size), to_integer(record.hits)});
-        !done)
-      return done;
-    const std::string checksum = record.checksum ? record.checksum->tagged() : "";
-    auto text = [](const std::string& value) -> SqliteValue {
-      if (value.empty()) return nullptr;
-      return value;
-    };
-    return db_.run(
-        "INSERT INTO imgcachefs_images (image_id, checksum, verified, etag, last_modified, pinned) "
-        "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (image_id) DO UPDATE SET "
-        "checksum = excluded.checksum, verified = excluded.verified, etag = excluded.etag, "
-        "last_modified = excluded.last_modified",
-        {id, text(checksum), int64_t{record.verified}, text(record.validator.etag),
-         text(record.validator.last_modified), pinned});
+    for (const IndexRecord& record : records) {
+      if (auto done = put_row(record); !done) return done;
+      if (auto done = db_.run("UPDATE imgcachefs_images SET pinned = ?2 WHERE image_id = ?1",
+                              {record.id.str(), int64_t{record.pinned}});
+          !done)
+        return done;
+    }
+    return {};
   });
 }
 
@@ -287,14 +304,42 @@ Status SqliteIndex::set_source(const std::string& source) {
   });
 }
 
+Result<std::unique_ptr<CacheIndex>> make_index(const CacheLayout& layout, SqliteConnection db) {
+  auto dir = posix::open_at(layout.dir(Place::kCached), ".", O_RDONLY | O_DIRECTORY);
+  if (!dir) return fail(dir.error().in(layout.path()));
+  return std::make_unique<SqliteIndex>(std::move(db), std::move(*dir));
+}
+
+// What can be read of a database that cannot be used. The source above all: without it the
+// directory would be taken for nobody's.
+Status salvage(const CacheLayout& layout, CacheIndex& into) {
+  auto db = SqliteConnection::open_as_it_is(layout.index_path());
+  if (!db) return fail(db.error());
+  auto old = make_index(layout, std::move(*db));
+  if (!old) return fail(old.error());
+  auto source = (*old)->source();
+  if (!source) return fail(source.error());
+  if (*source)
+    if (auto done = into.set_source(**source); !done) return done;
+  auto rows = (*old)->all();
+  if (!rows) return fail(rows.error());
+  return into.take_over(*rows);
+}
+
 }  // namespace
 
 Result<std::unique_ptr<CacheIndex>> open_sqlite_index(const CacheLayout& layout, bool create) {
   auto db = open_sqlite_database(layout, create);
-  if (!db) return fail(db.error());
-  auto dir = posix::open_at(layout.dir(Place::kCached), ".", O_RDONLY | O_DIRECTORY);
-  if (!dir) return fail(dir.error().in(layout.path()));
-  return std::make_unique<SqliteIndex>(std::move(*db), std::move(*dir));
+  if (db) return make_index(layout, std::move(*db));
+  if (!create || db.error().kind == ErrorKind::kBusy) return fail(db.error());
+  auto in_memory = open_sqlite_in_memory();
+  if (!in_memory) return fail(db.error());
+  auto index = make_index(layout, std::move(*in_memory));
+  if (!index) return index;
+  const auto salvaged = salvage(layout, **index);
+  spdlog::warn("{}; the index is kept in memory{}: hits and pins from now on are lost at unmount",
+               db.error().message, salvaged ? ", with what cache.db says" : "");
+  return index;
 }
 
 }  // namespace imgcachefs

@@ -20,8 +20,11 @@
 
 namespace imgcachefs {
 
-// `create` false (imgcachectl): a missing database is kNotFound. A database that is corrupt is set
-// aside as invalid/cache.db.corrupt with a warning, and a new one is begun (`create` only).
+// `create` false (imgcachectl): a missing database is kNotFound, and one that cannot be used an
+// error. Else: a database that is corrupt, no regular file, or cannot be opened or written is set
+// aside as invalid/cache.db.corrupt with a warning, and a new one is begun; where there can be none
+// on disk (it cannot be moved, the disk is full), one in memory is, which knows what could be read
+// of the old one and is lost with the process. kBusy: another program does not let go of it.
 Result<std::unique_ptr<CacheIndex>> open_sqlite_index(const CacheLayout& layout, bool create);
 
 }  // namespace imgcachefs

@@ -14,6 +14,7 @@ enum class VerifyMode { kComplete, kBeforeRead };
 struct StoreConfig {
   std::string cache_dir = "/var/cache/imgcachefs";
   std::string source;               // as given, recorded in the directory
+  std::string driver = "sqlite";    // of the index, as asked for: see index_driver.h
   uint64_t max_size = 10ULL << 30;  // bytes
   uint64_t min_free = 0;            // bytes of the cache's file system
   std::chrono::seconds stall_time{86400};

@@ -66,6 +66,7 @@ class XattrIndex final : public CacheIndex {
   Result<std::vector<IndexRecord>> all() override;
   Status stage(int fd, const IndexRecord& record) override;
   Status put(const IndexRecord& record) override;
+  Status take_over(const std::vector<IndexRecord>& records) override;
   Status remove(const ImageId& id) override;
   Status add_accesses(const std::vector<AccessCount>& counts) override;
   Status set_pinned(const ImageId& id, bool pinned) override;
@@ -174,6 +175,15 @@ Status XattrIndex::put(const IndexRecord& record) {
   return posix::set_times(fd, times);
 }
 
+Status XattrIndex::take_over(const std::vector<IndexRecord>& records) {
+  for (const IndexRecord& record : records) {
+    auto done = put(record);
+    if (done) done = set_pinned(record.id, record.pinned);
+    if (!done && done.error().kind != ErrorKind::kNotFound) return done;
+  }
+  return {};
+}
+
 Status XattrIndex::remove(const ImageId& id) {
   std::lock_guard lock(mutex_);
   auto file = open(id);
@@ -270,16 +280,20 @@ Status XattrIndex::set_source(const std::string& source) {
 Result<std::unique_ptr<CacheIndex>> open_xattr_index(const CacheLayout& layout) {
   auto dir = posix::open_at(layout.dir(Place::kCached), ".", O_RDONLY | O_DIRECTORY);
   if (!dir) return fail(dir.error().in(layout.path()));
-  // On the directory itself: a file for it would be an image to Glance.
-  auto taken = posix::set_xattr(dir->get(), kProbe, "1");
-  if (taken) taken = posix::remove_xattr(dir->get(), kProbe);
-  if (!taken && taken.error().sys_errno == EOPNOTSUPP)
-    return fail(ErrorKind::kInvalid,
-                layout.path() + ": its file system has no extended attributes");
-  if (!taken)
-    return fail(ErrorKind::kInvalid, fmt::format("{}: it does not take extended attributes: {}",
-                                                 layout.path(), taken.error().message));
   return std::make_unique<XattrIndex>(std::move(*dir));
+}
+
+Status takes_attributes(const CacheLayout& layout) {
+  // On the directory itself: a file for it would be an image to Glance.
+  const int dir = layout.dir(Place::kCached);
+  auto taken = posix::set_xattr(dir, kProbe, "1");
+  if (taken) taken = posix::remove_xattr(dir, kProbe);
+  if (taken) return {};
+  const bool none = taken.error().sys_errno == EOPNOTSUPP;
+  return fail(ErrorKind::kInvalid,
+              fmt::format("{}: {}", layout.path(),
+                          none ? "its file system has no extended attributes of users"
+                               : taken.error().message));
 }
 
 }  // namespace imgcachefs

@@ -19,7 +19,10 @@
 
 namespace imgcachefs {
 
-// kInvalid, with the reason: the file system of the directory does not take these attributes.
+// Nothing is written, and nothing asked of the file system: see takes_attributes().
 Result<std::unique_ptr<CacheIndex>> open_xattr_index(const CacheLayout& layout);
+
+// kInvalid says why the cache directory does not take these attributes.
+Status takes_attributes(const CacheLayout& layout);
 
 }  // namespace imgcachefs

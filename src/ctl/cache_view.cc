@@ -6,7 +6,7 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "cache/sqlite_index.h"
+#include "cache/index_driver.h"
 #include "ctl/mount.h"
 
 namespace imgcachefs {
@@ -23,7 +23,7 @@ Result<CacheView> CacheView::open(const CommandLine& command) {
   CacheView view(std::move(*layout));
   view.mountpoint_ = command.mountpoint.empty() ? find_mount(view.layout_.path())
                                                 : std::optional(command.mountpoint);
-  auto index = open_sqlite_index(view.layout_, false);
+  auto index = open_existing_index(view.layout_);
   if (!index && index.error().kind != ErrorKind::kNotFound) return fail(index.error());
   if (index) view.index_ = std::move(*index);
   return view;

@@ -42,7 +42,8 @@ TEST_F(ImageFileTest, IsCommittedOverWhatWasThereAndLosesItsMap) {
 TEST_F(ImageFileTest, GoesToInvalidWhenQuarantined) {
   scratch_.file("maps/image", 10);
   auto file = file_with("wrong");
-  ASSERT_TRUE(file->quarantine());
+  ASSERT_TRUE(file->quarantine("image: wrong checksum"));
+  EXPECT_EQ(posix::get_xattr(file->fd(), "user.error").value(), "image: wrong checksum");
   EXPECT_EQ(content("invalid/image"), "wrong");
   EXPECT_FALSE(scratch_.has("incomplete/image"));
   EXPECT_FALSE(scratch_.has("maps/image"));
@@ -54,7 +55,7 @@ TEST_F(ImageFileTest, ThatSomebodyReplacedIsNotTaken) {
   auto next = file_with("new");
   scratch_.file("maps/image", 10);  // the new one's
   EXPECT_EQ(file->commit().error().kind, ErrorKind::kStale);
-  EXPECT_EQ(file->quarantine().error().kind, ErrorKind::kStale);
+  EXPECT_EQ(file->quarantine("").error().kind, ErrorKind::kStale);
   EXPECT_EQ(file->discard().error().kind, ErrorKind::kStale);
   EXPECT_EQ(content("incomplete/image"), "new");
   EXPECT_TRUE(scratch_.has("maps/image"));

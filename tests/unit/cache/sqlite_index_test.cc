@@ -8,6 +8,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "support/process.h"
 #include "support/scratch_cache.h"
 
 namespace imgcachefs {
@@ -240,12 +241,49 @@ TEST_F(SqliteIndexTest, AToolNeitherMakesNorReplacesADatabase) {
   EXPECT_TRUE(cache_.has("cache.db"));
 }
 
-TEST_F(SqliteIndexTest, ASymlinkIsNoDatabase) {
+TEST_F(SqliteIndexTest, ASymlinkIsNoDatabaseAndIsSetAside) {
   std::ofstream(cache_.root() / "elsewhere.db");
   std::filesystem::create_symlink(cache_.root() / "elsewhere.db", cache_.path("cache.db"));
-  auto index = open_sqlite_index(layout_, true);
-  ASSERT_FALSE(index);
-  EXPECT_EQ(index.error().kind, ErrorKind::kInvalid);
+  EXPECT_EQ(open_sqlite_index(layout_, false).error().kind, ErrorKind::kInvalid);
+  auto index = open();
+  ASSERT_TRUE(index->put(record("a")));
+  EXPECT_TRUE(std::filesystem::is_regular_file(cache_.path("cache.db")));
+  EXPECT_TRUE(std::filesystem::is_symlink(cache_.path("invalid/cache.db.corrupt")));
+  EXPECT_EQ(std::filesystem::file_size(cache_.root() / "elsewhere.db"), 0u);
+}
+
+TEST_F(SqliteIndexTest, ADirectoryIsNoDatabaseAndWhatWasSetAsideBeforeStays) {
+  cache_.file("invalid/cache.db.corrupt", 3);
+  std::filesystem::create_directory(cache_.path("cache.db"));
+  auto index = open();
+  ASSERT_TRUE(index->put(record("a")));
+  EXPECT_TRUE(std::filesystem::is_directory(cache_.path("invalid/cache.db.corrupt.1")));
+  EXPECT_EQ(std::filesystem::file_size(cache_.path("invalid/cache.db.corrupt")), 3u);
+}
+
+// Neither written nor moved: as root sees it, only an immutable file is that.
+TEST_F(SqliteIndexTest, ADatabaseThatCanBeNeitherUsedNorMovedGivesWayToOneInMemory) {
+  {
+    auto index = open();
+    ASSERT_TRUE(index->put(record("a")));
+    ASSERT_TRUE(index->set_pinned(id("a"), true));
+    ASSERT_TRUE(index->set_source("http://host/"));
+  }
+  const std::string db = layout_.index_path();
+  const auto chattr = test::run({"chattr", "+i", db});
+  ASSERT_TRUE(chattr.ok()) << "root and a file system with immutable files are needed: "
+                           << chattr.describe();
+  {
+    auto index = open();
+    ASSERT_NE(index, nullptr);
+    EXPECT_TRUE(index->find(id("a")).value()->pinned);
+    EXPECT_EQ(index->find(id("a")).value()->hits, 3u);
+    EXPECT_EQ(index->source().value(), "http://host/");
+    EXPECT_TRUE(index->add_accesses({{id("a"), 4, from_unix(1795160000)}}));
+    EXPECT_EQ(index->find(id("a")).value()->hits, 7u);
+  }
+  EXPECT_TRUE(test::run({"chattr", "-i", db}).ok());
+  EXPECT_EQ(open()->find(id("a")).value()->hits, 3u);
 }
 
 TEST_F(SqliteIndexTest, AHundredThousandImagesAreRepairedInOneTransaction) {

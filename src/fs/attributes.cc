@@ -8,13 +8,6 @@ namespace {
 
 constexpr uint64_t kBlock = 4096;
 
-struct timespec to_timespec(WallTime time) {
-  using namespace std::chrono;
-  const auto seconds = floor<std::chrono::seconds>(time.time_since_epoch());
-  const auto rest = duration_cast<nanoseconds>(time.time_since_epoch() - seconds);
-  return {static_cast<time_t>(seconds.count()), static_cast<long>(rest.count())};
-}
-
 struct stat owned(uint64_t inode, const Ownership& ownership, WallTime since) {
   struct stat st {};
   st.st_ino = inode;

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "fs/config_file.h"
+#include "fs/glance_conf.h"
 #include "fs/option_table.h"
 #include "fs/option_values.h"
 #include "fs/settings.h"
@@ -87,6 +88,17 @@ std::string resolved(const std::string& mountpoint) {
   return error ? absolute.string() : (directory / absolute.filename()).string();
 }
 
+// What the file that glance_conf names says; `layers` with the one that wins first.
+Result<Settings> settings_from_glance(const std::vector<const Settings*>& layers) {
+  for (const Settings* layer : layers)
+    for (auto setting = layer->list.rbegin(); setting != layer->list.rend(); ++setting) {
+      if (setting->option->name != "glance_conf") continue;
+      auto path = parse_optional_path(setting->value);
+      return path && !path->empty() ? read_glance_conf(*path) : Settings{};
+    }
+  return Settings{};
+}
+
 }  // namespace
 
 Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments,
@@ -124,8 +136,12 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
 
   options.uid = ::getuid();
   options.gid = ::getgid();
+  auto from_glance =
+      settings_from_glance({&split_up->long_options, &dash_o, &*from_environment, &from_config});
+  if (!from_glance) return fail(from_glance.error());
   if (auto applied =
-          apply({&from_config, &*from_environment, &dash_o, &split_up->long_options}, options);
+          apply({&*from_glance, &from_config, &*from_environment, &dash_o, &split_up->long_options},
+                options);
       !applied)
     return fail(applied.error());
   options.source = split_up->source;

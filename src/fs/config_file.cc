@@ -3,10 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <sstream>
 
 #include "base/posix.h"
-#include "base/text.h"
+#include "fs/ini_file.h"
 #include "fs/option_values.h"
 
 namespace imgcachefs {
@@ -23,34 +22,18 @@ bool is_ours(const std::string& section, const std::vector<std::string>& mountpo
 
 Result<Settings> parse_config(const std::string& text, const std::string& path,
                               const std::vector<std::string>& mountpoints) {
+  auto entries = parse_ini(text, path, IniDialect::kPlain);
+  if (!entries) return fail(entries.error());
   Settings everywhere, here;
-  Settings* into = &everywhere;
-  std::istringstream lines(text);
-  std::string raw;
-  for (int number = 1; std::getline(lines, raw); ++number) {
-    const std::string line(trimmed(raw));
-    if (line.empty() || line[0] == '#' || line[0] == ';') continue;
-    const std::string origin = fmt::format("{}:{}", path, number);
-    if (line[0] == '[') {
-      if (line.back() != ']')
-        return fail(ErrorKind::kInvalid, fmt::format("{}: a section is [MOUNTPOINT]", origin));
-      into = is_ours(std::string(trimmed(std::string_view(line).substr(1, line.size() - 2))),
-                     mountpoints)
-                 ? &here
-                 : nullptr;
-      continue;
-    }
-    const size_t equals = line.find('=');
-    const std::string name(trimmed(std::string_view(line).substr(0, equals)));
-    std::optional<std::string> value;
-    if (equals != std::string::npos) value = trimmed(std::string_view(line).substr(equals + 1));
-    if (name.empty())
-      return fail(ErrorKind::kInvalid, fmt::format("{}: a line is OPTION = VALUE", origin));
+  for (const IniEntry& entry : *entries) {
+    Settings* into = !entry.section                         ? &everywhere
+                     : is_ours(*entry.section, mountpoints) ? &here
+                                                            : nullptr;
     if (!into) continue;
-    if (name == "config")
+    if (entry.name == "config")
       return fail(ErrorKind::kInvalid,
-                  fmt::format("{}: option 'config' has no place in a config file", origin));
-    if (auto added = add_setting(*into, name, std::move(value), origin); !added)
+                  fmt::format("{}: option 'config' has no place in a config file", entry.origin));
+    if (auto added = add_setting(*into, entry.name, entry.value, entry.origin); !added)
       return fail(added.error());
   }
   // Later wins: the section goes over what holds for all.

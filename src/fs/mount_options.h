@@ -29,6 +29,8 @@ struct MountOptions {
   std::string credentials;  // path of the file; empty: none
   bool passthrough = true;  // `auto`: use it where it is possible
 
+  std::string glance_conf;  // path of the file that some options were taken from; empty: none
+
   // What was asked for and is done differently, to be logged once the log is open.
   std::vector<std::string> warnings;
 };

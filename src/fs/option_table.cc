@@ -21,13 +21,6 @@ Status into(Field& field, Result<Value> value) {
   return {};
 }
 
-Status set_driver(MountOptions& options, const std::string& text) {
-  if (text == "sqlite") return {};
-  if (text != "xattr") return fail(ErrorKind::kInvalid, "is sqlite or xattr");
-  options.warnings.push_back("driver=xattr is not available in this version: using sqlite");
-  return {};
-}
-
 Status set_list(MountOptions& options, const std::string& text) {
   if (text != "cached" && text != "all") return fail(ErrorKind::kInvalid, "is cached or all");
   options.store.list_all = text == "all";
@@ -59,7 +52,10 @@ constexpr std::array kOptions = {
            [](MountOptions& o, const std::string& t) {
              return into(o.store.cache_dir, parse_path(t));
            }},
-    Option{"driver", Takes::kValue, "sqlite|xattr", "sqlite", "index driver", set_driver},
+    Option{
+        "driver", Takes::kValue, "sqlite|xattr", "sqlite",
+        "index driver; one that cannot be used here is sqlite, with a warning",
+        [](MountOptions& o, const std::string& t) { return into(o.store.driver, parse_text(t)); }},
     Option{"max_size", Takes::kValue, "SIZE", "10G", "prune above it; counts incomplete images too",
            [](MountOptions& o, const std::string& t) {
              return into(o.store.max_size, parse_size(t));
@@ -112,11 +108,11 @@ constexpr std::array kOptions = {
            [](MountOptions& o, const std::string& t) {
              return into(o.upstream.http.connect_timeout, parse_positive_duration(t));
            }},
-    Option{"low_speed_limit", Takes::kValue, "SIZE", "1K",
-           "slower than this, in bytes per second ...",
-           [](MountOptions& o, const std::string& t) {
-             return into(o.upstream.http.low_speed_limit, parse_size(t));
-           }},
+    Option{
+        "low_speed_limit", Takes::kValue, "SIZE", "1K", "slower than this, in bytes per second ...",
+        [](MountOptions& o, const std::string& t) {
+          return into(o.upstream.http.low_speed_limit, parse_size(t));
+        }},
     Option{"low_speed_time", Takes::kValue, "TIME", "30", "... for so long is a failed attempt",
            [](MountOptions& o, const std::string& t) {
              return into(o.upstream.http.low_speed_time, parse_positive_duration(t));
@@ -170,7 +166,10 @@ constexpr std::array kOptions = {
     Option{"metrics_listen", Takes::kValue, "ADDR:PORT", "none",
            "Prometheus metrics and the status page over HTTP", set_unsupported},
     Option{"glance_conf", Takes::kValue, "FILE", "none",
-           "take Glance's image_cache_* options from its own file", set_unsupported},
+           "take Glance's image_cache_* options from its own file",
+           [](MountOptions& o, const std::string& t) {
+             return into(o.glance_conf, parse_optional_path(t));
+           }},
     Option{"scrub", Takes::kValue, "TIME", "off", "re-hash every cached image about that often",
            set_scrub},
     Option{"passthrough", Takes::kValue, "auto|off", "auto", "kernel passthrough for cached images",

@@ -17,6 +17,7 @@
 #include "support/fault_server.h"
 #include "support/mounted.h"
 #include "support/nginx.h"
+#include "support/small_file_system.h"
 
 namespace imgcachefs::test {
 namespace {
@@ -25,33 +26,6 @@ namespace fs = std::filesystem;
 
 constexpr uint64_t kMiB = 1 << 20;
 constexpr uint64_t kSize = 2 * kMiB;
-
-// A small file system for a cache; the tests that need one need root, as CI has it.
-class SmallFileSystem {
- public:
-  explicit SmallFileSystem(const std::string& type) {
-    std::string commands = "set -e; mkdir \"$1/fs\"; ";
-    if (type == "tmpfs")
-      commands += "mount -t tmpfs -o size=12M none \"$1/fs\"";
-    else
-      commands +=
-          "truncate -s 16M \"$1/disk\"; mkfs.ext4 -q -m 0 \"$1/disk\"; "
-          "mount -o loop \"$1/disk\" \"$1/fs\"";
-    const CommandResult made = run({"bash", "-c", commands, "small", dir_.path().string()});
-    EXPECT_TRUE(made.ok()) << "a file system could not be mounted (root is needed): "
-                           << made.describe();
-  }
-  ~SmallFileSystem() { run({"umount", "-l", dir_.file("fs")}); }
-
-  std::string cache_dir() const { return dir_.file("fs/cache"); }
-  // Takes all that is left of it.
-  void fill_up() const {
-    run({"dd", "if=/dev/zero", "of=" + dir_.file("fs/other"), "bs=64K", "status=none"});
-  }
-
- private:
-  TempDir dir_;
-};
 
 class Space : public testing::Test {
  protected:

@@ -103,6 +103,10 @@ class ImageStoreTest : public ::testing::Test {
   files::path cached(const std::string& name) const {
     return files::path(config_.cache_dir) / name;
   }
+  std::string attribute(const std::string& name, const std::string& attribute) const {
+    UniqueFd fd(::open(cached(name).c_str(), O_RDONLY));
+    return posix::get_xattr(fd.get(), attribute).value_or("no attributes").value_or("none");
+  }
   Bytes offer(const std::string& name, uint64_t size, bool with_digest = true) {
     Bytes bytes = pattern_bytes(size, size + name.size());
     FakeUpstream::Image image;
@@ -143,6 +147,27 @@ TEST_F(ImageStoreTest, FirstReadFetchesAndLaterReadsComeFromDisk) {
   EXPECT_EQ(details.hits, 1u);
   EXPECT_FALSE(files::exists(cached("maps/a")));
   EXPECT_FALSE(files::exists(cached("incomplete/a")));
+}
+
+// So that Glance, with either driver, finds nothing missing on it.
+TEST_F(ImageStoreTest, ACachedFileCarriesItsHitsFromTheFirstMomentOn) {
+  for (const char* driver : {"sqlite", "xattr"}) {
+    config_.driver = driver;
+    const std::string name = driver;
+    const auto bytes = offer(name, kMiB);
+    mount();
+    EXPECT_EQ(store_->status().driver, driver);
+    auto handle = open(name).value();
+    EXPECT_EQ(read_all(*handle, bytes.size()).first, bytes);
+    EXPECT_EQ(attribute(name, "user.hits"), "0");
+    const auto details = lookup(name).value()->details();
+    EXPECT_TRUE(details.verified);
+    EXPECT_EQ(details.hits, 0u);
+    store_.reset();
+  }
+  EXPECT_FALSE(files::exists(cached("cache.db")));
+  EXPECT_NE(attribute("xattr", "user.imgcachefs.checksum"), "none");
+  EXPECT_NE(attribute("sqlite", "user.imgcachefs.checksum"), "none");  // taken over
 }
 
 TEST_F(ImageStoreTest, EmptyImage) {
@@ -268,6 +293,7 @@ TEST_F(ImageStoreTest, CorruptImageGoesToInvalidAndTheNextOpenTriesAnew) {
     EXPECT_TRUE(eventually([&] { return forgotten_ == 1; }));
     EXPECT_FALSE(files::exists(cached("a")));
     EXPECT_TRUE(files::exists(cached("invalid/a")));
+    EXPECT_THAT(attribute("invalid/a", "user.error"), ::testing::HasSubstr("wrong checksum"));
     EXPECT_EQ(read(*handle, {0, 10}).error().kind, ErrorKind::kCorrupt);
   }
   upstream_.put("a", {bytes, "\"v1\"", digest_of(bytes)});

@@ -163,6 +163,7 @@ TEST_F(ImageStoreTest, ACachedFileCarriesItsHitsFromTheFirstMomentOn) {
     const auto details = lookup(name).value()->details();
     EXPECT_TRUE(details.verified);
     EXPECT_EQ(details.hits, 0u);
+    handle.reset();
     store_.reset();
   }
   EXPECT_FALSE(files::exists(cached("cache.db")));

@@ -43,6 +43,7 @@ std::shared_ptr<Fill> Fill::open(FillContext& context, const ImageInfo& info,
   auto prepared = [&]() -> Status {
     if (info.size > context.config.max_size)
       return fail(ErrorKind::kNoSpace, fmt::format("{} bytes are more than max_size", info.size));
+    if (auto free = ImageFile::check_free(context.layout, info.id, info.size); !free) return free;
     auto saved = ChunkMapFile::load(maps, name);
     // Without a validator nothing says that the bytes of then belong to the image of now.
     const bool same = resume && saved && (!fixed || saved->header.chunk_size == fixed) &&
@@ -61,7 +62,7 @@ std::shared_ptr<Fill> Fill::open(FillContext& context, const ImageInfo& info,
       spdlog::info("{}: taking up its fill: {} of {} chunks are here", name, recorded.size(),
                    (info.size + header.chunk_size - 1) / header.chunk_size);
     }
-    return posix::truncate(file->fd(), info.size);
+    return file->prepare(info.size);
   }();
   std::shared_ptr<Fill> fill(
       new Fill(context, info, header.chunk_size, std::move(delivered), std::move(observer)));
@@ -105,7 +106,7 @@ void Fill::read(ByteRange range, Reader& reader, ImageHandle::ReadDone done) {
     } else {
       reader.asked += range.size();
       const ChunkRange chunks = map_.touching(range);
-      settle(Waiter{range, chunks, std::move(done)}, actions);
+      settle(Waiter{range, chunks, std::move(done), false}, actions);
       if (goes_on(reader)) start_background(chunks.last, actions);
     }
   }
@@ -152,7 +153,7 @@ void Fill::settle(Waiter waiter, Actions& actions) {
   }
   const bool hold =
       context_.config.verify == VerifyMode::kBeforeRead || delivered_->completes(waiter.chunks);
-  if (!settled_ && hold) {
+  if (!settled_ && (hold || waiter.held)) {
     held_.push_back(std::move(waiter));
     must_verify_ = true;
     start_background(cursor_, actions);
@@ -202,8 +203,9 @@ void Fill::answer(Waiter waiter, Actions& actions) {
     actions.answers.push_back(
         {std::move(waiter.done),
          ImageBytes{file_->fd(), waiter.range.begin, waiter.range.size(), nullptr},
+         waiter.range,
          {},
-         {}});
+         true});
     return;
   }
   std::vector<WindowChunk> chunks;
@@ -242,8 +244,42 @@ void Fill::perform(Actions actions) {
       }
       answer.result = ImageBytes{-1, 0, bytes->size(), std::move(bytes)};
     }
+    if (answer.from_incomplete && !complete_) {
+      if (auto read = read_incomplete(answer); !read) {
+        go_around(read.error());
+        ask_again(std::move(answer));
+        continue;
+      }
+    }
     answer.done(std::move(answer.result));
   }
+}
+
+// By value: the bytes are read first, and then it is looked whether the file was still ours. A
+// descriptor would be read by somebody else, after the look.
+Status Fill::read_incomplete(Actions::Answer& answer) {
+  auto bytes = std::make_shared<std::vector<std::byte>>(answer.range.size());
+  auto n = posix::read_at(file_->fd(), *bytes, answer.range.begin);
+  const bool ours = file_->intact();
+  if (!n) return fail(n.error());
+  if (!ours || *n != bytes->size())
+    return fail(ErrorKind::kStale,
+                "another program has begun to fill incomplete/" + info_.id.str());
+  const size_t size = bytes->size();
+  answer.result = ImageBytes{-1, 0, size, std::move(bytes)};
+  return {};
+}
+
+// What could not be read was counted as delivered: it is held, so that it does not slip past the
+// checksum. In the midst of a commit, too, its outcome says where the bytes are.
+void Fill::ask_again(Actions::Answer answer) {
+  Actions actions;
+  {
+    std::lock_guard lock(mutex_);
+    settle(Waiter{answer.range, map_.touching(answer.range), std::move(answer.done), true},
+           actions);
+  }
+  perform(std::move(actions));
 }
 
 // Ends the fill: everybody who waits, and who comes yet, gets `error`. When they have it, the image

@@ -146,6 +146,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
     ByteRange range;
     ChunkRange chunks;
     ImageHandle::ReadDone done;
+    bool held = false;  // is to be held for the commit, whatever it asks for
   };
   using WindowChunk = std::shared_ptr<const std::vector<std::byte>>;
   // What is decided under the mutex and done after it.
@@ -155,6 +156,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
       Result<ImageBytes> result;
       ByteRange range;                  // with `window`: what to copy together
       std::vector<WindowChunk> window;  // of these chunks
+      bool from_incomplete = false;     // `result` is to be read from a file that others may harm
     };
     std::vector<Answer> answers;
     std::vector<std::function<void()>> then;
@@ -178,6 +180,9 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void settle_wholes(const Status& status, Actions& actions);
   bool goes_on(const Reader& reader) const;
   void perform(Actions actions);  // without mutex_
+  // Reads what is in the file; kStale when it is not ours any more, and then nothing is answered.
+  Status read_incomplete(Actions::Answer& answer);
+  void ask_again(Actions::Answer answer);
   void die(Error error, Disposal disposal);
   void give_back(ChunkRange chunks) override;
 

@@ -92,6 +92,12 @@ class Fill::ChunkSink : public ByteSink {
 
   bool land() {
     WindowChunk window;
+    // Not what keeps harm from anybody, but what notices first.
+    if (!around_ && !fill_.file_->intact()) {
+      error_ = Error{ErrorKind::kIo,
+                     "another program has begun to fill incomplete/" + fill_.info_.id.str()};
+      return false;
+    }
     if (around_)
       window = std::make_shared<const std::vector<std::byte>>(std::exchange(buffer_, {}));
     // Around, a checksum that nobody will compare: no map is saved.

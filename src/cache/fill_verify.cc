@@ -160,8 +160,11 @@ void Fill::hash_some() {
       const ByteRange range = map_.bytes(*run);
       bytes.resize(range.size());
       auto n = posix::read_at(file_->fd(), bytes, range.begin);
-      if (!n || *n != bytes.size()) {
-        go_around(n ? Error{ErrorKind::kIo, "incomplete file cut short by somebody"} : n.error());
+      // Looked at after it was read: see image_file.h.
+      if (!n || *n != bytes.size() || !file_->intact()) {
+        go_around(n ? Error{ErrorKind::kStale,
+                            "another program has begun to fill incomplete/" + info_.id.str()}
+                    : n.error());
         break;
       }
       hasher_->update(bytes);

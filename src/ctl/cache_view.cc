@@ -6,10 +6,23 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "cache/image_file.h"
 #include "cache/index_driver.h"
 #include "ctl/mount.h"
 
 namespace imgcachefs {
+
+namespace {
+
+// An incomplete file of ours, which has a map, is longer than its image.
+void drop_tail(const CacheLayout& layout, Place place, StoredFile& file) {
+  if (place != Place::kIncomplete || layout.dir(Place::kMaps) < 0) return;
+  const auto tail = static_cast<off_t>(kIncompleteTail);
+  if (file.st.st_size >= tail && posix::stat_at(layout.dir(Place::kMaps), file.id.str()))
+    file.st.st_size -= tail;
+}
+
+}  // namespace
 
 Result<CacheView> CacheView::open(const CommandLine& command) {
   std::string dir = command.cache_dir;
@@ -41,6 +54,7 @@ Result<std::vector<ImageEntry>> CacheView::entries(Place place) const {
   std::vector<ImageEntry> entries;
   for (StoredFile& file : *files) {
     ImageEntry entry{std::move(file), place, std::nullopt};
+    drop_tail(layout_, place, entry.file);
     if (auto row = rows.find(entry.file.id); row != rows.end()) entry.row = std::move(row->second);
     entries.push_back(std::move(entry));
   }
@@ -59,6 +73,7 @@ Result<ImageEntry> CacheView::entry(const ImageId& id) const {
     if (!st && st.error().kind != ErrorKind::kNotFound) return fail(st.error());
     if (!st || !S_ISREG(st->st_mode)) continue;
     ImageEntry entry{{id, *st}, place, std::nullopt};
+    drop_tail(layout_, place, entry.file);
     if (place == Place::kCached && index_) {
       auto row = index_->find(id);
       if (!row) return fail(ErrorKind::kIo, row.error().message);

@@ -121,6 +121,8 @@ TEST_F(AnyMoment, RowsAndFilesThatLackEachOtherAreRepaired) {
   files::remove(cache_ / "image-1");                                 // a row without file
   files::copy_file(images_.path() / "image-3", cache_ / "image-3");  // a file without row
   files::copy_file(images_.path() / "image-4", cache_ / "incomplete/image-4");  // and a stray one
+  files::last_write_time(cache_ / "incomplete/image-4",
+                         files::file_time_type::clock::now() - std::chrono::minutes(2));
   mount_->start();
   EXPECT_THAT(rows(), UnorderedElementsAre("image-2", "image-3"));
   EXPECT_EQ(mount_->xattr("image-1", "state"), "uncached");

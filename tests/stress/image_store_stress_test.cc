@@ -6,6 +6,7 @@
 #include <array>
 #include <atomic>
 #include <filesystem>
+#include <fstream>
 #include <future>
 #include <random>
 #include <set>
@@ -174,6 +175,19 @@ TEST_F(Stress, ServesNoWrongByteAndForgetsNobody) {
         std::ignore = ImageQueue(layout).renew(wanted);  // it may have left the queue already
         EXPECT_LE(store_->status().space.limit, config_.max_size);
         std::this_thread::sleep_for(20ms);
+      }
+    });
+    threads.emplace_back([&] {  // a Glance that begins to fill, whatever lies there, and gives up
+      std::mt19937 random(11);
+      const std::filesystem::path cache(config_.cache_dir);
+      while (reading > 0) {
+        const std::string victim = name(static_cast<int>(random() % kImages));
+        std::ofstream(cache / "incomplete" / victim, std::ios::binary | std::ios::trunc)
+            << "GLANCE";
+        std::this_thread::sleep_for(std::chrono::milliseconds(random() % 4));
+        std::error_code gone;
+        std::filesystem::rename(cache / "incomplete" / victim, cache / "invalid" / victim, gone);
+        std::this_thread::sleep_for(10ms);
       }
     });
     for (auto& thread : threads) thread.join();

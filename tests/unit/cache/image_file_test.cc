@@ -63,6 +63,63 @@ TEST_F(ImageFileTest, ThatSomebodyReplacedIsNotTaken) {
   EXPECT_FALSE(scratch_.has("invalid/image"));
 }
 
+// What Glance does when it begins to fill: open('wb').
+TEST_F(ImageFileTest, ThatAnotherProgramTruncatedIsNeitherCommittedNorTakenAway) {
+  auto file = file_with("whole");
+  ASSERT_TRUE(file->prepare(5));
+  EXPECT_TRUE(file->intact());
+  std::ofstream glance(scratch_.path("incomplete/image"), std::ios::binary | std::ios::trunc);
+  glance << "who" << std::flush;
+  EXPECT_FALSE(file->intact());
+  // Our writes, and all of the other's, do not hide it.
+  ASSERT_TRUE(posix::write_at(file->fd(), std::as_bytes(std::span("e", 1)), 4));
+  EXPECT_FALSE(file->intact());
+  EXPECT_EQ(file->commit().error().kind, ErrorKind::kStale);
+  EXPECT_EQ(file->quarantine("").error().kind, ErrorKind::kStale);
+  EXPECT_EQ(file->discard().error().kind, ErrorKind::kStale);
+  EXPECT_FALSE(scratch_.has("image"));
+  EXPECT_FALSE(scratch_.has("invalid/image"));
+  glance << "le" << std::flush;
+  EXPECT_EQ(content("incomplete/image"), "whole");
+}
+
+TEST_F(ImageFileTest, LosesItsTailWhenItIsCommittedOrQuarantined) {
+  auto file = file_with("whole");
+  ASSERT_TRUE(file->prepare(5));
+  EXPECT_EQ(std::filesystem::file_size(scratch_.path("incomplete/image")), 5 + kIncompleteTail);
+  ASSERT_TRUE(file->commit());
+  EXPECT_EQ(content("image"), "whole");
+  EXPECT_FALSE(scratch_.has("maps/image"));
+  auto wrong = file_with("wrong");
+  ASSERT_TRUE(wrong->prepare(5));
+  ASSERT_TRUE(wrong->quarantine("wrong"));
+  EXPECT_EQ(content("invalid/image"), "wrong");
+}
+
+TEST_F(ImageFileTest, AnotherProgramsFileIsToldByItsTimeAndByWhatOursHave) {
+  const auto free = [&] { return ImageFile::check_free(layout_, id_, 100).has_value(); };
+  EXPECT_TRUE(free());
+  scratch_.file("incomplete/image", 10);
+  EXPECT_FALSE(free());
+  scratch_.touch("incomplete/image", std::chrono::seconds(61));  // a left-over
+  EXPECT_TRUE(free());
+  {
+    std::ifstream other(scratch_.path("incomplete/image"));  // or is it one?
+    EXPECT_FALSE(free());
+  }
+  scratch_.touch("incomplete/image", std::chrono::seconds(0));
+  scratch_.file("maps/image", 10);  // ours
+  EXPECT_TRUE(free());
+  std::filesystem::remove(scratch_.path("maps/image"));
+  EXPECT_FALSE(free());
+  {
+    test::InUse held(scratch_.path("incomplete/image"));  // ours, of another version
+    EXPECT_TRUE(free());
+  }
+  scratch_.file("incomplete/image", 100 + kIncompleteTail);  // ours, before its first map
+  EXPECT_TRUE(free());
+}
+
 TEST_F(ImageFileTest, IsCommittedWhateverBecomesOfItsMap) {
   std::filesystem::create_directories(scratch_.path("maps/image"));  // cannot be unlinked
   auto file = file_with("whole");

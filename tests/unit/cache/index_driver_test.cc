@@ -3,14 +3,12 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-#include <spdlog/sinks/ostream_sink.h>
 
 #include <filesystem>
-#include <sstream>
 
-#include "base/log.h"
 #include "cache/sqlite_index.h"
 #include "cache/xattr_index.h"
+#include "support/log_capture.h"
 #include "support/process.h"
 #include "support/scratch_cache.h"
 
@@ -24,26 +22,12 @@ ImageId id(std::string_view text) {
   return ImageId::parse(text).value();
 }
 
-// What is logged while it lives.
-class LogLines {
- public:
-  LogLines() : before_(spdlog::default_logger()) {
-    spdlog::set_default_logger(std::make_shared<spdlog::logger>(
-        "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(text_)));
-  }
-  ~LogLines() { spdlog::set_default_logger(before_); }
-  std::string text() const { return text_.str(); }
-  size_t warnings() const {
-    size_t n = 0;
-    const std::string all = text();
-    for (size_t at = 0; (at = all.find("[warning]", at)) != std::string::npos; ++at) ++n;
-    return n;
-  }
-
- private:
-  std::shared_ptr<spdlog::logger> before_;
-  std::ostringstream text_;
-};
+size_t warnings(const test::LogCapture& log) {
+  const std::string all = log.text();
+  size_t n = 0;
+  for (size_t at = 0; (at = all.find("[warning]", at)) != std::string::npos; ++at) ++n;
+  return n;
+}
 
 class IndexDriverTest : public testing::Test {
  protected:
@@ -81,7 +65,7 @@ class IndexDriverTest : public testing::Test {
 };
 
 TEST_F(IndexDriverTest, GivesTheOneAskedFor) {
-  LogLines log;
+  test::LogCapture log;
   EXPECT_EQ(open("xattr")->driver(), "xattr");
   EXPECT_FALSE(cache_.has("cache.db"));
   EXPECT_EQ(open("sqlite")->driver(), "sqlite");
@@ -91,9 +75,9 @@ TEST_F(IndexDriverTest, GivesTheOneAskedFor) {
 
 TEST_F(IndexDriverTest, AnUnknownOneIsSqliteWithOneWarning) {
   for (const char* name : {"paper", "centralized_db", ""}) {
-    LogLines log;
+    test::LogCapture log;
     EXPECT_EQ(open(name)->driver(), "sqlite");
-    EXPECT_EQ(log.warnings(), 1u);
+    EXPECT_EQ(warnings(log), 1u);
     EXPECT_THAT(log.text(), AllOf(HasSubstr(std::string("driver=") + name),
                                   HasSubstr("using sqlite"), HasSubstr("xattr")));
   }
@@ -107,11 +91,11 @@ TEST_F(IndexDriverTest, WithoutAttributesOfTheFileSystemXattrIsSqliteWithOneWarn
   ASSERT_TRUE(mounted.ok()) << "root is needed: " << mounted.describe();
   {
     auto layout = CacheLayout::open(dir + "/cache", CacheLayout::Access::kDaemon).value();
-    LogLines log;
+    test::LogCapture log;
     auto index = open_index(layout, "xattr");
     ASSERT_TRUE(index) << index.error().message;
     EXPECT_EQ((*index)->driver(), "sqlite");
-    EXPECT_EQ(log.warnings(), 1u);
+    EXPECT_EQ(warnings(log), 1u);
     EXPECT_THAT(log.text(), AllOf(HasSubstr("driver=xattr"), HasSubstr("extended attributes")));
     // Nothing is left behind that Glance would take for an image.
     EXPECT_TRUE(layout.names(Place::kCached)->empty());
@@ -182,12 +166,12 @@ TEST_F(IndexDriverTest, OfADatabaseThatIsGlancesTheHitsAreTakenOver) {
 TEST_F(IndexDriverTest, ACorruptDatabaseDoesNotStopTheChangeToAttributes) {
   cache_.file("cache.db", 5000);
   cache_.file("a", 10);
-  LogLines log;
+  test::LogCapture log;
   auto xattr = open("xattr");
   EXPECT_EQ(xattr->driver(), "xattr");
   EXPECT_FALSE(cache_.has("cache.db"));
   EXPECT_TRUE(cache_.has("invalid/cache.db.replaced"));
-  EXPECT_EQ(log.warnings(), 1u);
+  EXPECT_EQ(warnings(log), 1u);
 }
 
 TEST_F(IndexDriverTest, ToolsTakeTheOneThatIsThere) {

@@ -26,15 +26,8 @@ bool is_silence(const Error& error) {
 
 IndexRecord new_record(const RemoteImage& image, WallTime cached_at,
                        const std::optional<Digest>& checksum, bool verified) {
-  return {image.id(),
-          image.info().size,
-          0,
-          cached_at,
-          std::chrono::system_clock::now(),
-          checksum,
-          verified,
-          image.info().validator,
-          false};
+  return {image.id(), image.info().size,      0,    cached_at, cached_at, checksum,
+          verified,   image.info().validator, false};
 }
 
 constexpr Place kStoredPlaces[] = {Place::kCached, Place::kIncomplete, Place::kInvalid};

@@ -177,7 +177,7 @@ TEST_P(Adoption, GlancesToolsPruneCleanAndPrefetchUnderAMount) {
   EXPECT_THAT(listed(), ElementsAre(kA, kC));
 }
 
-INSTANTIATE_TEST_SUITE_P(Drivers, Adoption, testing::Values("sqlite"),
+INSTANTIATE_TEST_SUITE_P(Drivers, Adoption, testing::Values("sqlite", "xattr"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -10,7 +10,7 @@
 
 #include "cache/eviction.h"
 #include "cache/image_store.h"
-#include "cache/sqlite_index.h"
+#include "cache/index_driver.h"
 #include "support/fake_upstream.h"
 #include "support/scratch_cache.h"
 
@@ -35,6 +35,7 @@ class ImageCacheCounterparts : public testing::TestWithParam<std::string> {
   ImageCacheCounterparts() {
     config_.cache_dir = cache_.dir();
     config_.source = "fake:";
+    config_.driver = GetParam();
     open_store();
   }
 
@@ -116,7 +117,7 @@ class ImageCacheCounterparts : public testing::TestWithParam<std::string> {
     return *tool_;
   }
   CacheIndex& index() {
-    if (!index_) index_ = open_sqlite_index(tool(), false).value();
+    if (!index_) index_ = open_existing_index(tool()).value();
     return *index_;
   }
   // Used now, a little later than what was used before.
@@ -417,7 +418,7 @@ TEST_P(ImageCacheCounterparts, TwoFirstReaders) {
   EXPECT_EQ(read_all("1").first, bytes);
 }
 
-INSTANTIATE_TEST_SUITE_P(Drivers, ImageCacheCounterparts, testing::Values("sqlite"),
+INSTANTIATE_TEST_SUITE_P(Drivers, ImageCacheCounterparts, testing::Values("sqlite", "xattr"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -300,7 +300,7 @@ TEST_P(Interop, AQueueFileOfGlanceCounts) {
   expect_right();
 }
 
-INSTANTIATE_TEST_SUITE_P(Drivers, Interop, testing::Values("sqlite"),
+INSTANTIATE_TEST_SUITE_P(Drivers, Interop, testing::Values("sqlite", "xattr"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

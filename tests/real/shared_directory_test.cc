@@ -171,7 +171,7 @@ TEST_P(SharedDirectory, StaysRightWhileGlanceAndAMountUseItAtOnce) {
   EXPECT_THAT(recorded, ElementsAreArray(ids_));
 }
 
-INSTANTIATE_TEST_SUITE_P(Drivers, SharedDirectory, testing::Values("sqlite"),
+INSTANTIATE_TEST_SUITE_P(Drivers, SharedDirectory, testing::Values("sqlite", "xattr"),
                          [](const auto& info) { return info.param; });
 
 }  // namespace

@@ -2,21 +2,23 @@
 
 #include <fmt/format.h>
 
+#include <string_view>
 #include <utility>
 
+#include "fetch/glance_images.h"
 #include "fetch/http_directory.h"
+#include "fetch/keystone.h"
 
 namespace imgcachefs {
 namespace {
 
 Result<OpenedUpstream> open_directory(const Source& source, const UpstreamConfig& config) {
-  for (const auto& [option, value] :
-       {std::pair("cloud", &config.cloud), std::pair("region", &config.region),
-        std::pair("interface", &config.interface_)})
-    if (!value->empty())
-      return fail(ErrorKind::kInvalid,
-                  fmt::format("{}={} is for Glance, and {} is a plain directory", option, *value,
-                              source.url));
+  for (const auto& [option, given] :
+       {std::pair("cloud", config.cloud.has_value()), std::pair("region", !config.region.empty()),
+        std::pair("interface", !config.interface_.empty())})
+    if (given)
+      return fail(ErrorKind::kInvalid, fmt::format("{}= is for Glance, and {} is a plain directory",
+                                                   option, source.url));
   HttpConfig http = config.http;
   http.add_certificate(config.secrets);
   if (auto added = http.add_login(config.secrets); !added) return fail(added.error());
@@ -25,12 +27,108 @@ Result<OpenedUpstream> open_directory(const Source& source, const UpstreamConfig
   return OpenedUpstream{std::move(*upstream), source.url};
 }
 
+std::string keystone_without_version(std::string url) {
+  for (std::string_view end : {"/", "/v3"})
+    while (url.ends_with(end)) url.resize(url.size() - end.size());
+  return url;
+}
+
+// What is said of a Glance in several places, put together: SOURCE, options, and the cloud.
+struct Glance {
+  std::string endpoint;  // "": Keystone's catalogue has it
+  KeystoneConfig keystone;
+};
+
+std::string first_given(const std::string& a, const std::string& b) {
+  return a.empty() ? b : a;
+}
+
+Result<Glance> glance_of(const Source& source, const UpstreamConfig& config) {
+  if (config.cloud && !config.secrets.empty())
+    return fail(ErrorKind::kInvalid, "both credentials= and cloud= say how to log in: give one");
+  Glance glance;
+  glance.keystone = {.secrets = config.secrets,
+                     .endpoint = {},
+                     .region = config.region,
+                     .interface_ = config.interface_,
+                     .http = config.http};
+  KeystoneConfig& keystone = glance.keystone;
+  if (const auto& cloud = config.cloud) {
+    keystone.secrets = cloud->secrets;
+    keystone.region = first_given(config.region, cloud->region);
+    keystone.interface_ = first_given(config.interface_, cloud->interface_);
+    HttpConfig& http = keystone.http;
+    http.ca_file = first_given(http.ca_file, cloud->ca_file);
+    http.cert = first_given(http.cert, cloud->cert);
+    http.key = first_given(http.key, cloud->key);
+    if (!cloud->verify) http.insecure = true;
+    glance.endpoint = cloud->image_endpoint;
+  }
+  keystone.http.add_certificate(config.secrets);
+  if (source.kind == Source::Kind::kGlance) {
+    glance.endpoint = source.url;
+  } else if (!source.url.empty()) {
+    const std::string& known = keystone.secrets.get("auth_url");
+    if (!known.empty() && keystone_without_version(known) != source.url)
+      return fail(ErrorKind::kInvalid,
+                  fmt::format("SOURCE says that Keystone is {}, the credentials that it is {}",
+                              source.url, known));
+    keystone.secrets.set("auth_url", source.url);
+  }
+  keystone.endpoint = glance.endpoint;
+  return glance;
+}
+
+bool wants_keystone(const Credentials& secrets) {
+  for (const char* key : {"username", "user_id", "password", "application_credential_id",
+                          "application_credential_name", "application_credential_secret"})
+    if (!secrets.get(key).empty()) return true;
+  return false;
+}
+
+Result<std::unique_ptr<Authenticator>> authenticator_of(const Glance& glance) {
+  const Credentials& secrets = glance.keystone.secrets;
+  const std::string& token = secrets.get("token");
+  if (wants_keystone(secrets)) {
+    if (!token.empty())
+      return fail(ErrorKind::kInvalid,
+                  "the credentials have both a token and what Keystone gives one for");
+    return keystone_access(glance.keystone);
+  }
+  if (glance.endpoint.empty())
+    return fail(ErrorKind::kInvalid,
+                "glance: asks Keystone where Glance is, and needs credentials=FILE or cloud=NAME "
+                "with a password or an application credential");
+  return fixed_access(glance.endpoint, token);
+}
+
+Result<OpenedUpstream> open_glance_source(const Source& source, const UpstreamConfig& config) {
+  auto glance = glance_of(source, config);
+  if (!glance) return fail(glance.error());
+  auto authenticator = authenticator_of(*glance);
+  if (!authenticator) return fail(authenticator.error());
+  auto upstream = open_glance(std::move(*authenticator), glance->keystone.http);
+  if (!upstream) return fail(upstream.error());
+  // Where Glance is said to be by a catalogue, it is another one with another Keystone or region.
+  std::string record = "glance+" + glance->endpoint + "/";
+  if (glance->endpoint.empty()) {
+    record = "glance:" + keystone_without_version(glance->keystone.secrets.get("auth_url"));
+    if (!glance->keystone.region.empty()) record += " region " + glance->keystone.region;
+  }
+  return OpenedUpstream{std::move(*upstream), std::move(record)};
+}
+
 }  // namespace
 
 Result<OpenedUpstream> open_upstream(const Source& source, const UpstreamConfig& config) {
-  if (source.kind != Source::Kind::kDirectory)
-    return fail(ErrorKind::kInvalid, "Glance is not supported by this version");
-  return open_directory(source, config);
+  switch (source.kind) {
+    case Source::Kind::kDirectory:
+      return open_directory(source, config);
+    case Source::Kind::kGlance:
+    case Source::Kind::kCataloguedGlance:
+      return open_glance_source(source, config);
+  }
+  return fail(ErrorKind::kInvalid, "SOURCE is of no kind");
 }
 
 }  // namespace imgcachefs

@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 
+#include "fetch/clouds_yaml.h"
 #include "fetch/credentials.h"
 #include "fetch/http_config.h"
 #include "fetch/source.h"
@@ -15,9 +17,9 @@ namespace imgcachefs {
 struct UpstreamConfig {
   HttpConfig http;                    // without a login
   Credentials secrets;                // of credentials=FILE
-  std::string cloud;                  // of cloud=NAME; "": none
-  std::string region;                 // "": any
-  std::string interface_;             // "": public
+  std::optional<Cloud> cloud;         // of cloud=NAME
+  std::string region;                 // "": as the cloud has it, else any
+  std::string interface_;             // "": as the cloud has it, else public
   std::chrono::seconds believe{300};  // how long checksum lists hold
 };
 

@@ -62,7 +62,7 @@ Result<Source> Source::parse(const std::string& text) {
     if (!source.url.ends_with('/')) source.url += '/';
   } else {
     while (source.url.ends_with('/')) source.url.pop_back();
-    if (source.kind == Kind::kGlance) source.url = without_end(source.url, "/v2");
+    source.url = without_end(source.url, source.kind == Kind::kGlance ? "/v2" : "/v3");
   }
   return source;
 }

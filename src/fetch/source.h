@@ -16,7 +16,7 @@ struct Source {
 
   Kind kind = Kind::kDirectory;
   // kDirectory: of the directory, with a '/' at its end. kGlance: of the service, without its
-  // version and without a '/' at its end. kCataloguedGlance: of Keystone, or "".
+  // version and without a '/' at its end. kCataloguedGlance: of Keystone, likewise, or "".
   std::string url;
 
   // kInvalid when it is no SOURCE this version can mount, saying why; a password in it is not

@@ -147,6 +147,11 @@ int mount_and_serve(const MountOptions& given) {
     if (!credentials) return complain(kExitUsage, credentials.error().message);
     options.upstream.secrets = std::move(*credentials);
   }
+  if (!options.cloud.empty()) {
+    auto cloud = load_cloud(options.cloud, CloudPlaces::standard());
+    if (!cloud) return complain(kExitUsage, cloud.error().message);
+    options.upstream.cloud = std::move(*cloud);
+  }
   // What checksum lists say is believed as long as what is said of images.
   options.upstream.believe = options.store.revalidate.value_or(options.upstream.believe);
   // Only to see whether it can be: what is wrong with the options is told before anything is begun.

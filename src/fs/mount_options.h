@@ -27,6 +27,7 @@ struct MountOptions {
   Source where;             // what `source` means
   UpstreamConfig upstream;  // without the secrets: they are read by who mounts
   std::string credentials;  // path of the file; empty: none
+  std::string cloud;        // name of an entry of clouds.yaml; empty: none
   bool passthrough = true;  // `auto`: use it where it is possible
 
   std::string glance_conf;  // path of the file that some options were taken from; empty: none

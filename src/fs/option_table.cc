@@ -148,9 +148,7 @@ constexpr std::array kOptions = {
              return into(o.credentials, parse_optional_path(t));
            }},
     Option{"cloud", Takes::kValue, "NAME", "none", "an entry of clouds.yaml, for Glance",
-           [](MountOptions& o, const std::string& t) {
-             return into(o.upstream.cloud, parse_text(t));
-           }},
+           [](MountOptions& o, const std::string& t) { return into(o.cloud, parse_text(t)); }},
     Option{"region", Takes::kValue, "NAME", "any", "region of Glance's endpoint in the catalogue",
            [](MountOptions& o, const std::string& t) {
              return into(o.upstream.region, parse_text(t));

@@ -77,7 +77,7 @@ delay_auth_decision = true
                      dir, auth, cache);
 }
 
-std::string authtoken(const KeystoneServer& keystone) {
+std::string authtoken(const KeystoneServer& keystone, std::chrono::seconds token_cache) {
   return fmt::format(R"([keystone_authtoken]
 auth_url = {0}
 www_authenticate_uri = {0}
@@ -87,10 +87,11 @@ user_domain_id = default
 project_name = {1}
 username = {2}
 password = {3}
-token_cache_time = -1
+token_cache_time = {4}
 )",
                      keystone.url(), keystone.service().project, keystone.service().name,
-                     keystone.service().password);
+                     keystone.service().password,
+                     token_cache.count() > 0 ? token_cache.count() : -1);
 }
 
 void checked(const CommandResult& result) {
@@ -172,7 +173,8 @@ config_file = {0}/paste.ini
 {5}{6}
 )",
                   dir_.path().string(), port_, options_.page, cache, options_.config,
-                  options_.keystone ? authtoken(*options_.keystone) : "", options_.sections));
+                  options_.keystone ? authtoken(*options_.keystone, options_.token_cache) : "",
+                  options_.sections));
 }
 
 void GlanceServer::start() {

@@ -38,6 +38,8 @@ enum class GlanceAuth {
 struct GlanceOptions {
   GlanceAuth auth = GlanceAuth::kNone;
   KeystoneServer* keystone = nullptr;  // outlives this; its catalogue will name this server
+  // How long Glance believes what Keystone said of a token; 0: it asks each time, which is slow.
+  std::chrono::seconds token_cache{300};
   // Glance's own image cache, and its management API; off when there is no driver.
   std::string cache_driver = {};  // "sqlite" or "xattr"
   std::string cache_dir = {};     // empty: one of its own

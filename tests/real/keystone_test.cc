@@ -21,7 +21,8 @@ class RealKeystone : public ::testing::Test {
  protected:
   static void SetUpTestSuite() {
     keystone_ = std::make_unique<KeystoneServer>();
-    glance_ = std::make_unique<GlanceServer>(GlanceOptions{.keystone = keystone_.get()});
+    glance_ = std::make_unique<GlanceServer>(
+        GlanceOptions{.keystone = keystone_.get(), .token_cache = std::chrono::seconds(0)});
     image_ = glance_->create({.bytes = "some bytes", .visibility = "private"});
   }
   static void TearDownTestSuite() {
@@ -155,7 +156,7 @@ TEST_F(RealKeystone, ARevokedTokenIsReplaced) {
 
 TEST(RealKeystoneOfShortTokens, AreRenewedSoThatGlanceNeverSeesAnOldOne) {
   KeystoneServer keystone({.token_ttl = 15s});
-  GlanceServer glance({.keystone = &keystone});
+  GlanceServer glance({.keystone = &keystone, .token_cache = std::chrono::seconds(0)});
   Credentials secrets;
   secrets.set("auth_url", keystone.auth_url());
   secrets.set("username", keystone.demo().name);

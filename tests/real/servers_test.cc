@@ -85,7 +85,7 @@ TEST(GlanceServer, CachesWithEitherDriver) {
 
 TEST(KeystoneServer, OpensGlanceToItsUsersUntilTheirTokenIsOver) {
   KeystoneServer keystone;
-  GlanceServer glance({.keystone = &keystone});
+  GlanceServer glance({.keystone = &keystone, .token_cache = std::chrono::seconds(0)});
   const std::string id = glance.create({.bytes = "some bytes"});
   const std::string token = keystone.token(keystone.demo());
   EXPECT_EQ(glance.call("GET", data(id), {{"X-Auth-Token", token}}).body, "some bytes");

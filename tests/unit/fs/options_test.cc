@@ -208,7 +208,7 @@ TEST(Options, WhatThisVersionCannotDoIsRefusedNotIgnored) {
 
 TEST(Options, WhereGlanceIsInACatalogue) {
   MountOptions o = options({"-o", "cloud=c,region=r,interface=internalURL"});
-  EXPECT_EQ(o.upstream.cloud, "c");
+  EXPECT_EQ(o.cloud, "c");
   EXPECT_EQ(o.upstream.region, "r");
   EXPECT_EQ(o.upstream.interface_, "internal");
   EXPECT_THAT(refusal({"-o", "interface=private"}), HasSubstr("public, internal or admin"));
@@ -295,7 +295,7 @@ TEST(Source, IsADirectoryOrGlance) {
   EXPECT_EQ(meaning("glance+https://h/image/v2/"), std::pair(Kind::kGlance, "https://h/image"s));
   EXPECT_EQ(meaning("glance:"), std::pair(Kind::kCataloguedGlance, ""s));
   EXPECT_EQ(meaning("glance:https://keystone/v3"),
-            std::pair(Kind::kCataloguedGlance, "https://keystone/v3"s));
+            std::pair(Kind::kCataloguedGlance, "https://keystone"s));
   for (const char* later : {"oci+http://h:5000", "oci+https://h"})
     EXPECT_THAT(refused_source(later), HasSubstr("not supported by this version"));
   for (const char* bad :

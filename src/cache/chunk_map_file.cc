@@ -3,6 +3,7 @@
 #include <endian.h>
 #include <fmt/format.h>
 
+#include <array>
 #include <cstring>
 #include <span>
 
@@ -102,6 +103,14 @@ Result<ChunkMapFile::Loaded> ChunkMapFile::load(int dir, const std::string& name
   for (uint32_t i = 0; i < entries.size(); ++i)
     if (entries[i] != 0) loaded.present.emplace_back(i, le64toh(entries[i]));
   return loaded;
+}
+
+bool ChunkMapFile::is_map(int dir, const std::string& name) {
+  auto fd = posix::open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) return false;
+  std::array<std::byte, sizeof kMagic> magic{};
+  auto n = posix::read_at(fd->get(), magic, 0);
+  return n && *n == magic.size() && std::memcmp(magic.data(), kMagic, magic.size()) == 0;
 }
 
 Status ChunkMapFile::save(const std::vector<ChunkChecksum>& entries) {

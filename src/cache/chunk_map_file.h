@@ -53,6 +53,9 @@ class ChunkMapFile {
   // kNotFound: none there. kInvalid: not a map, or harmed in its header.
   static Result<Loaded> load(int dir, const std::string& name);
 
+  // Whether the file is a map, sound or not; false also for what is not there.
+  static bool is_map(int dir, const std::string& name);
+
   // Writes entries and waits until they are on stable storage.
   Status save(const std::vector<ChunkChecksum>& entries);
 

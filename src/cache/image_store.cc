@@ -2,7 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <unordered_set>
+
 #include "base/log.h"
+#include "cache/chunk_map_file.h"
 #include "cache/eviction.h"
 #include "cache/index_driver.h"
 
@@ -30,7 +33,10 @@ IndexRecord new_record(const RemoteImage& image, WallTime cached_at,
           verified,   image.info().validator, false};
 }
 
-constexpr Place kStoredPlaces[] = {Place::kCached, Place::kIncomplete, Place::kInvalid};
+// In the order in which a file can wander while they are counted: it may be met twice, but not be
+// missed. (A commit passes through maps/.)
+constexpr Place kCountedPlaces[] = {Place::kIncomplete, Place::kMaps, Place::kInvalid,
+                                    Place::kCached};
 
 }  // namespace
 
@@ -98,12 +104,17 @@ Status ImageStore::claim_directory() {
 }
 
 void ImageStore::recount() {
-  const uint64_t before = budget_.used();
+  const uint64_t before = budget_.landed();
   uint64_t on_disk = 0;
-  for (Place place : kStoredPlaces) {
+  std::unordered_set<ino_t> met;
+  for (Place place : kCountedPlaces) {
     auto files = layout_.list(place);
     if (!files) return spdlog::warn("the cache cannot be counted: {}", files.error().message);
-    for (const StoredFile& file : *files) on_disk += counted_bytes(place, file.st);
+    for (const StoredFile& file : *files) {
+      if (place == Place::kMaps && ChunkMapFile::is_map(layout_.dir(place), file.id.str()))
+        continue;
+      if (met.insert(file.st.st_ino).second) on_disk += counted_bytes(place, file.st);
+    }
   }
   if (!budget_.recount(on_disk, before)) count_again_ = true;
 }

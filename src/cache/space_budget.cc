@@ -88,9 +88,15 @@ void SpaceBudget::freed(uint64_t bytes) {
 
 bool SpaceBudget::recount(uint64_t on_disk, uint64_t before) {
   std::lock_guard lock(mutex_);
-  const uint64_t landed = used_ > before ? used_ - before : 0;
-  used_ = on_disk + landed;
-  return landed == 0;
+  // What went meanwhile may have been counted before it went: too much for a while, never too
+  // little.
+  used_ = on_disk + (landed_ - before);
+  return landed_ == before && promised_ == 0;
+}
+
+uint64_t SpaceBudget::landed() const {
+  std::lock_guard lock(mutex_);
+  return landed_;
 }
 
 uint64_t SpaceBudget::used() const {
@@ -121,6 +127,7 @@ void SpaceBudget::give_back(uint64_t bytes) {
 void SpaceBudget::use(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   used_ += bytes;
+  landed_ += bytes;
 }
 
 }  // namespace imgcachefs

@@ -59,10 +59,11 @@ class SpaceBudget {
   Result<SpaceReservation> reserve(uint64_t bytes);
 
   void freed(uint64_t bytes);  // so many left the disk
-  // What a look at the directory found on disk; `before` is what used() said when the look began,
-  // so that what landed meanwhile is not lost from the account. False: something did, and may be
-  // counted twice now; look again when it is quieter.
+  // What a look at the directory found on disk; `before` is what landed() said when the look began,
+  // so that what landed meanwhile is not lost from the account. False: something did, or was about
+  // to, and may be counted twice now; look again when it is quieter.
   bool recount(uint64_t on_disk, uint64_t before);
+  uint64_t landed() const;  // bytes that came to the disk since the start; never less than before
   uint64_t used() const;
   // Bytes by which the limits are exceeded now (somebody else wrote, the limit is new); 0: none.
   uint64_t excess() const;
@@ -82,6 +83,7 @@ class SpaceBudget {
   mutable std::mutex mutex_;
   uint64_t used_ = 0;
   uint64_t promised_ = 0;
+  uint64_t landed_ = 0;
 };
 
 }  // namespace imgcachefs

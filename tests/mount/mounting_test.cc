@@ -59,7 +59,9 @@ TEST(Mounting, OfNothingOrSomethingUnknownExitsWith1AndOneLine) {
                                              {kNobody, dir.path(), "-o", "max_size=lots"},
                                              {kNobody, dir.path(), "--no-such"},
                                              {"http://me:pw@h/", dir.path()},
-                                             {"glance+http://h:9292", dir.path()},
+                                             {"oci+http://h:5000", dir.path()},
+                                             {"glance:", dir.path()},
+                                             {"http://h/", dir.path(), "-o", "region=r"},
                                              {"/a/directory", dir.path()}}) {
     CommandResult result = imgcachefs(arguments);
     EXPECT_EQ(result.exit_code, 1) << result.describe();

@@ -110,15 +110,27 @@ TEST_F(SpaceBudgetTest, KeepsTheFileSystemsMinFree) {
 
 TEST_F(SpaceBudgetTest, ACountOfTheDirectoryKeepsWhatLandedMeanwhile) {
   SpaceBudget budget = make(kMiB);
-  EXPECT_TRUE(budget.recount(100 * kKiB, budget.used()));
-  const uint64_t before = budget.used();
+  EXPECT_TRUE(budget.recount(100 * kKiB, budget.landed()));
+  const uint64_t before = budget.landed();
   auto room = budget.reserve(50 * kKiB);
   room->use(50 * kKiB);
+  // What went meanwhile takes nothing away from what came.
+  budget.freed(80 * kKiB);
   EXPECT_FALSE(budget.recount(100 * kKiB, before)) << "it may be counted twice";
   EXPECT_EQ(budget.used(), 150 * kKiB);
-  EXPECT_TRUE(budget.recount(150 * kKiB, budget.used()));
+  EXPECT_TRUE(budget.recount(150 * kKiB, budget.landed()));
   budget.freed(10 * kMiB);  // never below nothing
   EXPECT_EQ(budget.used(), 0u);
+}
+
+TEST_F(SpaceBudgetTest, ACountWhileBytesAreOnTheirWayIsNotTheLast) {
+  SpaceBudget budget = make(kMiB);
+  auto room = budget.reserve(50 * kKiB);
+  EXPECT_FALSE(budget.recount(50 * kKiB, budget.landed())) << "written, and not yet in the account";
+  room->use(50 * kKiB);
+  room = SpaceReservation();
+  EXPECT_TRUE(budget.recount(50 * kKiB, budget.landed()));
+  EXPECT_EQ(budget.used(), 50 * kKiB);
 }
 
 TEST_F(SpaceBudgetTest, ShowsTheLimitAndWhatIsUsedOfIt) {

@@ -9,17 +9,13 @@
 
 #include "base/log.h"
 #include "fs/by_name.h"
+#include "fs/directories.h"
 #include "fs/metrics_page.h"
 #include "fs/parked.h"
 #include "fs/status_page.h"
 
 namespace imgcachefs {
 namespace {
-
-constexpr const char* kControlName = ".imgcachefs";
-constexpr const char* kByNameName = "by-name";
-constexpr const char* kMetricsName = "metrics";
-constexpr const char* kStatusName = "status";
 
 // Seconds the kernel believes us without asking.
 constexpr double kBriefly = 1;        // long enough for a scan, short enough to show what changed
@@ -46,35 +42,6 @@ void reply_xattr_text(fuse_req_t request, const std::string& text, size_t size) 
     fuse_reply_err(request, ERANGE);
   else
     fuse_reply_buf(request, text.data(), text.size());
-}
-
-Link by_name_link(const std::string& file_name, const ImageId& id) {
-  return {fmt::format("{}/{}", kByNameName, file_name), "../" + id.str()};
-}
-
-OpenDirectory control_directory() {
-  return {{{".", node::kControl, S_IFDIR},
-           {"..", node::kRoot, S_IFDIR},
-           {kMetricsName, node::kMetrics, S_IFREG},
-           {kStatusName, node::kStatus, S_IFREG}}};
-}
-
-OpenDirectory root_directory(const std::vector<ImageId>& ids) {
-  OpenDirectory directory{{{".", node::kRoot, S_IFDIR}, {"..", node::kRoot, S_IFDIR}}};
-  directory.entries.reserve(ids.size() + 2);
-  for (const ImageId& id : ids) directory.entries.push_back({id.str(), inode_number(id), S_IFREG});
-  return directory;
-}
-
-OpenDirectory by_name_directory(const std::vector<NamedImage>& images) {
-  OpenDirectory directory{{{".", node::kByName, S_IFDIR}, {"..", node::kRoot, S_IFDIR}}};
-  for (const NamedImage& image : images) {
-    auto file_name = file_name_of(image.name);
-    if (!file_name) continue;
-    const uint64_t inode = inode_number(by_name_link(*file_name, image.id).path);
-    directory.entries.push_back({std::move(*file_name), inode, S_IFLNK});
-  }
-  return directory;
 }
 
 }  // namespace
@@ -137,14 +104,8 @@ bool ImageFs::own_attributes(uint64_t node, struct stat& st) const {
 
 void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
   const std::string_view wanted(name);
-  if (parent == node::kRoot && wanted == kControlName)
-    return reply_own_entry(request, node::kControl);
-  if (parent == node::kControl && wanted == kMetricsName)
-    return reply_own_entry(request, node::kMetrics);
-  if (parent == node::kControl && wanted == kStatusName)
-    return reply_own_entry(request, node::kStatus);
-  if (parent == node::kRoot && wanted == kByNameName && store_.has_names())
-    return reply_own_entry(request, node::kByName);
+  if (auto own = own_node(parent, wanted, store_.has_names()))
+    return reply_own_entry(request, *own);
   if (parent == node::kByName) return lookup_by_name(request, name);
   auto id = ImageId::parse(wanted);
   if (parent != node::kRoot || !id) {
@@ -172,8 +133,7 @@ void ImageFs::lookup_by_name(fuse_req_t request, const std::string& file_name) {
   store_.find_named(*image_name, [this, parked, file_name](Result<ImageId> id) {
     fuse_req_t waiting = parked->claim();
     if (!waiting) return;
-    const std::string path = fmt::format("{}/{}", kByNameName, file_name);
-    if (!id) return reply_error(waiting, "lookup", path, id.error());
+    if (!id) return reply_error(waiting, "lookup", by_name_path(file_name), id.error());
     const Link link = by_name_link(file_name, *id);
     fuse_entry_param entry{};
     entry.attr = link_attributes(link, ownership_, mounted_at_);
@@ -322,7 +282,7 @@ void ImageFs::opendir(fuse_req_t request, uint64_t node, const fuse_file_info& f
       if (images)
         reply_open(waiting, file, by_name_directory(*images));
       else
-        reply_error(waiting, "list", kByNameName, images.error());
+        reply_error(waiting, "list", by_name_path(""), images.error());
     });
   store_.list([this, parked, file](Result<std::vector<ImageId>> ids) {
     fuse_req_t waiting = parked->claim();

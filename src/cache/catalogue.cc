@@ -1,6 +1,7 @@
 #include "cache/catalogue.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "base/log.h"
 
@@ -11,33 +12,50 @@ constexpr std::chrono::seconds kPauseAfterFailure{5};
 
 }  // namespace
 
-void Catalogue::ask(std::stop_token stop) {
-  std::lock_guard asking(asking_);
+void Catalogue::refresh(std::function<void()> done) {
   {
-    std::lock_guard lock(mutex_);
-    if (ask_again_ && Clock::now() < *ask_again_) return;
+    std::unique_lock lock(mutex_);
+    if (!config_.list_all || (ask_again_ && Clock::now() < *ask_again_)) {
+      lock.unlock();
+      return done();
+    }
+    waiting_.push_back(std::move(done));
+    if (waiting_.size() > 1) return;
   }
-  const auto asked = Clock::now();
-  auto said = upstream_.list(Patience::kOneTry, std::move(stop));
-  if (said) named_.catalogued(*said);
-  const auto now = Clock::now();
-  std::lock_guard lock(mutex_);
-  if (said) {
-    said_.clear();
-    for (CatalogueEntry& entry : *said) said_.emplace(std::move(entry.id), std::move(entry.info));
-    when_ = asked;
-    ask_again_ = config_.revalidate ? now + *config_.revalidate : Clock::time_point::max();
-  } else {
-    spdlog::warn("the catalogue cannot be read, its last state is shown: {}", said.error().message);
-    ask_again_ = now + kPauseAfterFailure;
-  }
+  lister_.submit([this] { ask(); });
 }
 
-Result<std::vector<ImageId>> Catalogue::ids(std::stop_token stop) {
+void Catalogue::close() {
+  lister_.close();
+}
+
+void Catalogue::ask() {
+  const auto asked = Clock::now();
+  auto said = upstream_.list(Patience::kOneTry, stop_);
+  if (said) named_.catalogued(*said, asked);
+  if (!said && said.error().kind != ErrorKind::kCancelled)
+    spdlog::warn("the catalogue cannot be read, its last state is shown: {}", said.error().message);
+  std::vector<std::function<void()>> waiting;
+  {
+    const auto now = Clock::now();
+    std::lock_guard lock(mutex_);
+    if (said) {
+      said_.clear();
+      for (CatalogueEntry& entry : *said) said_.emplace(std::move(entry.id), std::move(entry.info));
+      when_ = asked;
+      ask_again_ = config_.revalidate ? now + *config_.revalidate : Clock::time_point::max();
+    } else {
+      ask_again_ = now + kPauseAfterFailure;
+    }
+    waiting = std::exchange(waiting_, {});
+  }
+  for (const auto& done : waiting) done();
+}
+
+Result<std::vector<ImageId>> Catalogue::ids() const {
   auto ids = layout_.names(Place::kCached);
   if (!ids) return ids;
   if (config_.list_all) {
-    ask(std::move(stop));
     std::lock_guard lock(mutex_);
     for (const auto& [id, info] : said_) ids->push_back(id);
   }
@@ -46,9 +64,8 @@ Result<std::vector<ImageId>> Catalogue::ids(std::stop_token stop) {
   return ids;
 }
 
-std::vector<NamedImage> Catalogue::names(std::stop_token stop) {
+std::vector<NamedImage> Catalogue::names() const {
   if (!config_.list_all || !named_.exist()) return {};
-  ask(std::move(stop));
   return named_.all();
 }
 

@@ -57,8 +57,10 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       context_{config_,  layout_, upstream,  budget_,          transfers_,
                workers_, askers_, throttle_, stop_.get_token()},
       inquiries_(upstream, askers_, openers_, stop_.get_token()),
-      named_(config_, upstream.names(), askers_, stop_.get_token()),
-      catalogue_(config_, layout_, upstream, named_) {}
+      named_(
+          config_, upstream.names(), askers_, openers_,
+          [this](const ImageId& id) { return table_.refusal(id).has_value(); }, stop_.get_token()),
+      catalogue_(config_, layout_, upstream, named_, stop_.get_token()) {}
 
 ImageStore::~ImageStore() {
   shutdown();
@@ -210,7 +212,9 @@ void ImageStore::fetch_whole(const ImageId& id, Fill::WholeDone done) {
 
 void ImageStore::list(ListDone done) {
   if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
-  openers_.submit([this, done = std::move(done)] { done(catalogue_.ids(stop_.get_token())); });
+  catalogue_.refresh([this, done = std::move(done)] {
+    openers_.submit([this, done] { done(catalogue_.ids()); });
+  });
 }
 
 void ImageStore::find_named(const std::string& name, NameDone done) {
@@ -221,7 +225,10 @@ void ImageStore::find_named(const std::string& name, NameDone done) {
 
 void ImageStore::list_named(ListNamedDone done) {
   if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
-  openers_.submit([this, done = std::move(done)] { done(catalogue_.names(stop_.get_token())); });
+  if (!named_.exist()) return done({});
+  catalogue_.refresh([this, done = std::move(done)] {
+    openers_.submit([this, done] { done(catalogue_.names()); });
+  });
 }
 
 void ImageStore::image_committing(const RemoteImage& image, int fd,
@@ -374,6 +381,7 @@ void ImageStore::shutdown() {
   if (janitor_) janitor_->stop();
   if (keeper_) keeper_->stop();
   transfers_.close();
+  catalogue_.close();
   askers_.close();
   openers_.close();
   workers_.close();

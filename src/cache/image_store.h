@@ -9,7 +9,9 @@
 //     transfer  (`connections`)  bring bytes                      transfer_queue.h
 //     asker     (16)             ask upstream, with all its patience
 //     opener    (8)              what must go on when upstream is silent: open files to be filled,
-//                                list, and ask upstream what has to be known within seconds
+//                                read the directory, and ask upstream what has to be known within
+//                                seconds
+//     lister    (1)              reads upstream's catalogue
 //     worker    (2)              hash, commit, look at chunks of an earlier run
 //     keeper    (1)              saves chunk maps twice a second, lets go of idle fills
 //     prefetcher (1)             takes up what is queued                     prefetcher.h
@@ -25,6 +27,8 @@
 //     RemoteImage::mutex_      the fill of an image, its opens
 //     Fill::mutex_             everything of one fill
 //     CacheRecords::mutex_     the index in memory
+//     NamedImages::mutex_      what names were heard to mean; ImageTable::mutex_ after it
+//     Catalogue::mutex_, Inquiries::mutex_   what upstream said, and who waits for it
 //     Prefetcher::mutex_       what is being tried of the queue
 //     SpaceBudget::mutex_, TransferQueue::mutex_, WorkerPool::mutex_, Throttle::mutex_   leaves
 #pragma once

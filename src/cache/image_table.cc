@@ -3,6 +3,11 @@
 #include <utility>
 
 namespace imgcachefs {
+namespace {
+
+constexpr std::chrono::seconds kPurgePause{1};
+
+}  // namespace
 
 bool ImageTable::fresh(const Entry& entry) const {
   if (!entry.heard) return false;
@@ -45,8 +50,20 @@ void ImageTable::heard(const ImageId& id, Clock::time_point when) {
 }
 
 void ImageTable::refused(const ImageId& id, const Error& error) {
+  std::vector<std::shared_ptr<RemoteImage>> last;
   std::lock_guard lock(mutex_);
-  Entry& entry = entries_[id];
+  auto at = entries_.find(id);
+  if (at == entries_.end()) {
+    // Not for each of a crowd: a purge looks at all.
+    if (refusals_ >= kMostRefusals && Clock::now() >= purge_again_) {
+      purge(last);
+      purge_again_ = Clock::now() + kPurgePause;
+    }
+    if (refusals_ >= kMostRefusals) return;
+    ++refusals_;
+    at = entries_.try_emplace(id).first;
+  }
+  Entry& entry = at->second;
   entry.refused = error;
   entry.refused_until = Clock::now() + believe_negative_;
   entry.heard.reset();
@@ -94,6 +111,11 @@ std::vector<std::shared_ptr<RemoteImage>> ImageTable::remotes() const {
 void ImageTable::purge() {
   std::vector<std::shared_ptr<RemoteImage>> last;  // freed outside the lock
   std::lock_guard lock(mutex_);
+  purge(last);
+}
+
+void ImageTable::purge(std::vector<std::shared_ptr<RemoteImage>>& last) {
+  refusals_ = 0;
   for (auto at = entries_.begin(); at != entries_.end();) {
     Entry& entry = at->second;
     const bool refused = entry.refused && Clock::now() < entry.refused_until;
@@ -103,6 +125,7 @@ void ImageTable::purge() {
     const bool kept =
         refused || remote_used || !entry.cached.expired() || (believe_ && fresh(entry));
     if (kept) {
+      refusals_ += refused && !entry.remote && entry.cached.expired();
       ++at;
       continue;
     }

@@ -48,7 +48,9 @@ class ImageTable {
   bool is_current(const Image& image) const;
 
   void heard(const ImageId& id, Clock::time_point when = Clock::now());  // upstream spoke of it
-  void refused(const ImageId& id, const Error& error);  // ... to say that there is none
+  // ... to say that there is none. Anybody can ask for any number of names: beyond a bound they are
+  // not remembered.
+  void refused(const ImageId& id, const Error& error);
   // False, and nothing done, when `instead_of` is not the current one (nullptr: none is) any more.
   bool put(const std::shared_ptr<RemoteImage>& image, const RemoteImage* instead_of);
   // False: it was not the current one. `error`: for its successor.
@@ -68,12 +70,18 @@ class ImageTable {
     Clock::time_point refused_until{};
     std::string last_error;
   };
+  static constexpr size_t kMostRefusals = 50'000;
+
   bool fresh(const Entry& entry) const;  // with mutex_ held
+  // With mutex_ held; those that went are put into `last`, to be freed outside the lock.
+  void purge(std::vector<std::shared_ptr<RemoteImage>>& last);
 
   const std::optional<std::chrono::seconds> believe_;
   const std::chrono::seconds believe_negative_;
   mutable std::mutex mutex_;
   std::unordered_map<ImageId, Entry> entries_;
+  size_t refusals_ = 0;              // entries that are there for one alone, or more
+  Clock::time_point purge_again_{};  // when there are too many of them
   std::atomic<uint64_t> last_serial_{0};
 };
 

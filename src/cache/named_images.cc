@@ -9,6 +9,8 @@ namespace {
 
 // Names that were asked for, as a bound: those of a catalogue are kept beside it.
 constexpr size_t kMostAsked = 4096;
+// After upstream did not answer, names mean what they meant, without asking, for so long.
+constexpr std::chrono::seconds kOutagePause{10};
 
 bool newer(const CatalogueEntry& a, const CatalogueEntry& b) {
   return std::tie(a.created, a.id) > std::tie(b.created, b.id);
@@ -17,33 +19,41 @@ bool newer(const CatalogueEntry& a, const CatalogueEntry& b) {
 }  // namespace
 
 bool NamedImages::believed(const Known& known) const {
-  const auto age = Clock::now() - known.heard;
-  if (!known.id) return age < config_.negative_ttl;
-  return !config_.revalidate || age < *config_.revalidate;
+  const auto now = Clock::now();
+  if (!known.id) return now - known.heard < config_.negative_ttl;
+  if (now < silent_until_) return true;
+  return (!config_.revalidate || now - known.heard < *config_.revalidate) && !gone_(*known.id);
 }
 
 void NamedImages::find(const std::string& name, Done done) {
-  std::optional<Known> known;
-  bool first = false;
+  std::optional<ImageId> held;
   {
-    std::lock_guard lock(mutex_);
-    if (auto at = known_.find(name); at != known_.end() && believed(at->second)) {
-      known = at->second;
-    } else {
-      auto& waiting = waiting_[name];
-      waiting.push_back(std::move(done));
-      first = waiting.size() == 1;
+    std::unique_lock lock(mutex_);
+    auto at = known_.find(name);
+    if (at != known_.end()) held = at->second.id;
+    if (at != known_.end() && believed(at->second)) {
+      lock.unlock();
+      if (held) return done(*held);
+      return done(fail(ErrorKind::kNotFound, "upstream has no image of that name"));
     }
+    auto& waiting = waiting_[name];
+    waiting.push_back(std::move(done));
+    if (waiting.size() > 1) return;
   }
-  if (known) {
-    if (known->id) return done(*known->id);
-    return done(fail(ErrorKind::kNotFound, "upstream has no image of that name"));
-  }
-  if (first) askers_.submit([this, name] { ask(name); });
+  // What can be answered all the same must not wait for long.
+  const Patience patience = held ? Patience::kOneTry : Patience::kFull;
+  (held ? brief_ : patient_).submit([this, name, patience] { ask(name, patience); });
 }
 
-void NamedImages::ask(const std::string& name) {
-  const auto answer = answered(name, upstream_->find_named(name, Patience::kFull, stop_));
+void NamedImages::ask(const std::string& name, Patience patience) {
+  std::optional<ImageId> held;  // others have found upstream silent since this was asked
+  {
+    std::lock_guard lock(mutex_);
+    if (auto at = known_.find(name); at != known_.end() && Clock::now() < silent_until_)
+      held = at->second.id;
+  }
+  const Result<ImageId> answer =
+      held ? Result<ImageId>(*held) : answered(name, upstream_->find_named(name, patience, stop_));
   std::vector<Done> waiting;
   {
     std::lock_guard lock(mutex_);
@@ -71,24 +81,32 @@ Result<ImageId> NamedImages::answered(const std::string& name, const Result<Cata
   const bool silence =
       said.error().kind == ErrorKind::kTimeout || said.error().kind == ErrorKind::kUnavailable;
   if (!silence || at == known_.end() || !at->second.id) return fail(said.error());
+  silent_until_ = Clock::now() + kOutagePause;
   // Without the name, which can be any text.
   spdlog::warn("{}: found by its name as before, without asking upstream: {}", at->second.id->str(),
                said.error().message);
   return *at->second.id;
 }
 
-void NamedImages::catalogued(const std::vector<CatalogueEntry>& entries) {
+void NamedImages::catalogued(const std::vector<CatalogueEntry>& entries, Clock::time_point asked) {
   std::map<std::string, const CatalogueEntry*> newest;
   for (const CatalogueEntry& entry : entries) {
     if (entry.name.empty()) continue;
     auto [at, is_first] = newest.try_emplace(entry.name, &entry);
     if (!is_first && newer(entry, *at->second)) at->second = &entry;
   }
-  const auto now = Clock::now();
   std::lock_guard lock(mutex_);
-  std::erase_if(known_, [](const auto& known) { return known.second.catalogued; });
-  for (const auto& [name, entry] : newest)
-    known_.insert_or_assign(name, Known{entry->id, now, true});
+  // What was heard while its pages were turned is newer than it is.
+  std::erase_if(known_, [&](const auto& known) {
+    return known.second.catalogued && known.second.heard <= asked;
+  });
+  for (auto& [name, known] : known_) known.catalogued = false;
+  for (const auto& [name, entry] : newest) {
+    auto [at, is_new] = known_.try_emplace(name, Known{entry->id, asked, true});
+    if (is_new) continue;
+    if (at->second.heard <= asked) at->second = Known{entry->id, asked, true};
+    at->second.catalogued = true;
+  }
 }
 
 std::vector<NamedImage> NamedImages::all() const {

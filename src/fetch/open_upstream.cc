@@ -5,6 +5,7 @@
 #include <string_view>
 #include <utility>
 
+#include "base/log.h"
 #include "fetch/glance_images.h"
 #include "fetch/http_directory.h"
 #include "fetch/keystone.h"
@@ -72,7 +73,7 @@ Result<Glance> glance_of(const Source& source, const UpstreamConfig& config) {
     if (!known.empty() && keystone_without_version(known) != source.url)
       return fail(ErrorKind::kInvalid,
                   fmt::format("SOURCE says that Keystone is {}, the credentials that it is {}",
-                              source.url, known));
+                              source.url, redacted_url(known)));
     keystone.secrets.set("auth_url", source.url);
   }
   keystone.endpoint = glance.endpoint;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <chrono>
 #include <condition_variable>
 #include <functional>
 #include <map>
@@ -65,10 +66,19 @@ class FakeUpstream final : public Upstream, public ImageNames {
     std::lock_guard lock(mutex_);
     digest_gate_ = true;
   }
+  void close_list_gate() {
+    std::lock_guard lock(mutex_);
+    list_gate_ = true;
+  }
+  // What every stat() and find_named() takes.
+  void take_time(std::chrono::milliseconds time) {
+    std::lock_guard lock(mutex_);
+    time_ = time;
+  }
   void open_gates() {
     std::lock_guard lock(mutex_);
     gate_.reset();
-    digest_gate_ = false;
+    digest_gate_ = list_gate_ = false;
     opened_.notify_all();
   }
   // Every call fails with this until it is cleared.
@@ -93,14 +103,19 @@ class FakeUpstream final : public Upstream, public ImageNames {
     std::lock_guard lock(mutex_);
     return names_asked_;
   }
+  std::optional<Patience> names_patience() const {  // of the last question for a name
+    std::lock_guard lock(mutex_);
+    return names_patience_;
+  }
   unsigned stats_asked() const {
     std::lock_guard lock(mutex_);
     return stats_asked_;
   }
 
-  Result<ImageInfo> stat(const ImageId& id, Patience, std::stop_token) override {
-    std::lock_guard lock(mutex_);
+  Result<ImageInfo> stat(const ImageId& id, Patience, std::stop_token stop) override {
+    std::unique_lock lock(mutex_);
     ++stats_asked_;
+    opened_.wait_for(lock, stop, time_, [] { return false; });
     if (error_) return fail(*error_);
     auto at = images_.find(id.str());
     if (at == images_.end()) return fail(ErrorKind::kNotFound, id.str() + ": not there");
@@ -108,9 +123,12 @@ class FakeUpstream final : public Upstream, public ImageNames {
   }
 
   ImageNames* names() override { return with_names_ ? this : nullptr; }
-  Result<CatalogueEntry> find_named(const std::string& name, Patience, std::stop_token) override {
-    std::lock_guard lock(mutex_);
+  Result<CatalogueEntry> find_named(const std::string& name, Patience patience,
+                                    std::stop_token stop) override {
+    std::unique_lock lock(mutex_);
     ++names_asked_;
+    names_patience_ = patience;
+    opened_.wait_for(lock, stop, time_, [] { return false; });
     if (error_) return fail(*error_);
     const std::pair<const std::string, Image>* newest = nullptr;
     for (const auto& image : images_)
@@ -120,11 +138,13 @@ class FakeUpstream final : public Upstream, public ImageNames {
     return entry_of(newest->first, newest->second);
   }
 
-  Result<std::vector<CatalogueEntry>> list(Patience, std::stop_token) override {
-    std::lock_guard lock(mutex_);
+  Result<std::vector<CatalogueEntry>> list(Patience, std::stop_token stop) override {
+    std::unique_lock lock(mutex_);
     if (error_) return fail(*error_);
     std::vector<CatalogueEntry> entries;
     ++lists_asked_;
+    opened_.wait(lock, stop, [this] { return !list_gate_; });
+    if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "cancelled");
     for (auto& [id, image] : images_) entries.push_back(entry_of(id, image));
     return entries;
   }
@@ -187,7 +207,9 @@ class FakeUpstream final : public Upstream, public ImageNames {
   std::condition_variable_any opened_;
   std::map<std::string, Image> images_;
   std::optional<uint64_t> gate_;
-  bool digest_gate_ = false;
+  bool digest_gate_ = false, list_gate_ = false;
+  std::chrono::milliseconds time_{0};
+  std::optional<Patience> names_patience_;
   std::optional<Error> error_;
   std::vector<ByteRange> reads_;
   uint64_t sent_ = 0;

@@ -1,6 +1,7 @@
 // The store over an upstream in memory: filling, holding back, committing, going around, resuming.
 #include "cache/image_store.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -382,6 +383,42 @@ TEST_F(ImageStoreTest, RefusalAndRemovalUpstreamCountForWhatIsCached) {
   upstream_.remove("a");
   EXPECT_EQ(open("a").error().kind, ErrorKind::kNotFound);
   EXPECT_FALSE(files::exists(cached("a")));
+}
+
+TEST_F(ImageStoreTest, ACrowdThatOpensCachedImagesDoesNotWaitForASilentUpstreamInTurn) {
+  constexpr unsigned kCrowd = 60;
+  config_.revalidate = 0s;
+  mount();
+  std::vector<std::shared_ptr<Image>> images;
+  for (unsigned i = 0; i < kCrowd; ++i) {
+    const std::string name = fmt::format("image-{}", i);
+    const auto bytes = offer(name, 1000 + i);
+    EXPECT_EQ(read_all(*open(name).value(), bytes.size()).first, bytes);
+    images.push_back(lookup(name).value());
+  }
+  upstream_.fail_with(Error{ErrorKind::kTimeout, "silent"});
+  upstream_.take_time(300ms);
+  const unsigned asked = upstream_.stats_asked();
+  std::atomic<unsigned> opened{0};
+  for (const auto& image : images)
+    store_->open_image(image, [&](const auto& handle) { opened += handle.has_value(); });
+  EXPECT_TRUE(eventually([&] { return opened == kCrowd; }));
+  EXPECT_LT(upstream_.stats_asked() - asked, kCrowd / 2);
+}
+
+TEST_F(ImageStoreTest, NamesThatAreNotThereTakeBoundedRoom) {
+  ImageTable table(300s, 86400s);
+  constexpr size_t kNames = 300'000;
+  size_t remembered = 0;
+  for (size_t i = 0; i < kNames; ++i)
+    table.refused(id_of(fmt::format("{}", i)), Error{ErrorKind::kNotFound, "not there"});
+  for (size_t i = 0; i < kNames; ++i)
+    remembered += table.refusal(id_of(fmt::format("{}", i))).has_value();
+  EXPECT_GT(remembered, 1000u);
+  EXPECT_LT(remembered, kNames / 2);
+  // What upstream has is known all the same.
+  table.heard(id_of("there"));
+  EXPECT_TRUE(table.believed(id_of("there")));
 }
 
 TEST_F(ImageStoreTest, UpstreamWithoutRangesIsReadInOnePass) {

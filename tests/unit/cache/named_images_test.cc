@@ -135,11 +135,87 @@ TEST_F(NamedImagesTest, WhileUpstreamIsSilentItsLastWordHolds) {
   offer("1", "cirros", 10);
   mount();
   EXPECT_EQ(find("cirros").value(), "1");
+  upstream_.fail_with(Error{ErrorKind::kDenied, "no"});
+  EXPECT_EQ(find("cirros").error().kind, ErrorKind::kDenied);
   upstream_.fail_with(Error{ErrorKind::kTimeout, "silent"});
   EXPECT_EQ(find("cirros").value(), "1");
   EXPECT_EQ(find("other").error().kind, ErrorKind::kTimeout);
-  upstream_.fail_with(Error{ErrorKind::kDenied, "no"});
-  EXPECT_EQ(find("cirros").error().kind, ErrorKind::kDenied);
+}
+
+TEST_F(NamedImagesTest, AKnownNameDoesNotWaitLongForASilentUpstreamAndThenNotAtAll) {
+  config_.revalidate = 0s;
+  offer("1", "cirros", 10);
+  mount();
+  EXPECT_EQ(find("cirros").value(), "1");
+  EXPECT_EQ(upstream_.names_patience(), Patience::kFull);
+  upstream_.fail_with(Error{ErrorKind::kTimeout, "silent"});
+  EXPECT_EQ(find("cirros").value(), "1");
+  EXPECT_EQ(upstream_.names_patience(), Patience::kOneTry);
+  const unsigned asked = upstream_.names_asked();
+  EXPECT_EQ(find("cirros").value(), "1");
+  EXPECT_EQ(upstream_.names_asked(), asked);
+}
+
+TEST_F(NamedImagesTest, ANameWhoseImageIsGoneIsAskedForAnew) {
+  offer("1", "latest", 10);
+  mount();
+  EXPECT_EQ(find("latest").value(), "1");
+  upstream_.remove("1");
+  offer("2", "latest", 20);
+  EXPECT_EQ(lookup("1").error().kind, ErrorKind::kNotFound);
+  EXPECT_EQ(find("latest").value(), "2");
+}
+
+TEST_F(NamedImagesTest, WhatWasHeardWhileACatalogueWasReadCounts) {
+  offer("1", "cirros", 10);
+  std::vector<CatalogueEntry> old;
+  for (const char* name : {"cirros", "debian"})
+    old.push_back({id_of("1"), name, from_unix(10), std::nullopt});
+  WorkerPool pool("pool", 1);
+  NamedImages named(config_, upstream_.names(), pool, pool, [](const ImageId&) { return false; },
+                    {});
+  const auto find_in = [&](const std::string& name) {
+    std::promise<std::string> answer;
+    named.find(name, [&](Result<ImageId> id) { answer.set_value(id ? id->str() : ""); });
+    return answer.get_future().get();
+  };
+  const auto asked = std::chrono::steady_clock::now();
+  offer("2", "cirros", 20);
+  EXPECT_EQ(find_in("cirros"), "2");
+  named.catalogued(old, asked);
+  EXPECT_EQ(find_in("cirros"), "2");
+  EXPECT_EQ(find_in("debian"), "1");
+  EXPECT_EQ(named.all().size(), 2u);
+}
+
+TEST_F(NamedImagesTest, ACrowdThatListsASlowCatalogueHoldsUpNoOpen) {
+  for (int i = 0; i < 40; ++i) offer(std::to_string(i), "", i);
+  config_.list_all = true;
+  mount();
+  auto image = lookup("7").value();
+  upstream_.close_list_gate();
+  std::atomic<int> listed{0};
+  for (int i = 0; i < 30; ++i) store_->list([&](const auto&) { ++listed; });
+  for (int i = 0; i < 30; ++i) store_->list_named([&](const auto&) { ++listed; });
+  auto opened = std::make_shared<std::promise<bool>>();
+  store_->open_image(image,
+                     [opened](const auto& handle) { opened->set_value(handle.has_value()); });
+  EXPECT_TRUE(wait_for(opened));
+  EXPECT_EQ(listed, 0);
+  upstream_.open_gates();
+  list();
+  while (listed < 60) std::this_thread::sleep_for(1ms);
+  EXPECT_EQ(upstream_.lists_asked(), 1u);
+}
+
+TEST_F(NamedImagesTest, WhoWaitsForACatalogueIsAnsweredAtTheEnd) {
+  config_.list_all = true;
+  mount();
+  upstream_.close_list_gate();
+  auto answer = std::make_shared<std::promise<void>>();
+  store_->list([answer](const auto&) { answer->set_value(); });
+  store_->shutdown();
+  wait_for(answer);
 }
 
 TEST_F(NamedImagesTest, AnyNumberOfAskersAreOneQuestion) {

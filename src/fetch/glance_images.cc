@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 #include <set>
 #include <unordered_set>
@@ -26,6 +27,8 @@ constexpr size_t kLongestPage = 32 << 20;
 // more.
 constexpr size_t kMostPages = 10'000;
 constexpr size_t kMostImages = 1'000'000;
+// Images on a page. A Glance that has much to say of each, or much to do, takes long for the first.
+constexpr size_t kLongPage = 1000, kShortPage = 100;
 constexpr size_t kMostRemembered = 10'000;
 constexpr size_t kLongestName = 255 * 4;  // Glance: 255 characters
 constexpr std::string_view kImages = "/v2/images";
@@ -64,8 +67,8 @@ std::optional<Error> check_glance_head(const ImageInfo& info, const HttpHead& he
   return Error{ErrorKind::kStale, "changed upstream (Content-MD5)"};
 }
 
-// The query of the URL of a next page. Only that is used of it: Glance behind a proxy does not know
-// the path it is seen at.
+// The query of the URL of a next page, without its limit. Only that is used of it: Glance behind a
+// proxy does not know the path it is seen at.
 Result<std::string> query_of_next(const std::string& next, const std::string& from) {
   auto base = Url::parse(from);
   const bool relative = next.starts_with('/') && !next.starts_with("//");
@@ -74,7 +77,13 @@ Result<std::string> query_of_next(const std::string& next, const std::string& fr
       !url->path.ends_with(kImages))
     return fail(ErrorKind::kProtocol,
                 redacted_url(from) + ": the URL of the next page leads elsewhere");
-  return url->query;
+  std::string query;
+  for (std::string_view left = url->query; !left.empty();) {
+    const std::string_view one = left.substr(0, left.find('&'));
+    left.remove_prefix(std::min(one.size() + 1, left.size()));
+    if (!one.starts_with("limit=")) query += (query.empty() ? "" : "&") + std::string(one);
+  }
+  return query;
 }
 
 class GlanceImages final : public Upstream, public ImageNames {
@@ -101,8 +110,9 @@ class GlanceImages final : public Upstream, public ImageNames {
   // A GET of `target`, below the endpoint: a 200 with its body.
   Result<HttpAnswer> get(const std::string& target, size_t body_limit, Patience patience,
                          std::stop_token stop);
-  // Every active image that `query` is about and that could be read.
-  Result<std::vector<CatalogueEntry>> entries(std::string query, Patience patience,
+  // Every active image that `query`, without a limit, is about and that could be read; `limit` on a
+  // page, or fewer when one takes too long.
+  Result<std::vector<CatalogueEntry>> entries(std::string query, size_t limit, Patience patience,
                                               std::stop_token stop);
   Result<ImageInfo> usable(const GlanceRecord& record) const;
 
@@ -123,6 +133,7 @@ class GlanceImages final : public Upstream, public ImageNames {
   HttpClient client_;
   mutable std::mutex mutex_;  // protects without_ranges_
   std::unordered_set<ImageId> without_ranges_;
+  std::atomic<size_t> page_{kLongPage};  // images that Glance could list in one answer
 };
 
 Result<HttpAnswer> GlanceImages::get(const std::string& target, size_t body_limit,
@@ -187,13 +198,20 @@ Result<ImageInfo> GlanceImages::stat(const ImageId& id, Patience patience, std::
   return usable(*record);
 }
 
-Result<std::vector<CatalogueEntry>> GlanceImages::entries(std::string query, Patience patience,
-                                                          std::stop_token stop) {
+Result<std::vector<CatalogueEntry>> GlanceImages::entries(std::string query, size_t limit,
+                                                          Patience patience, std::stop_token stop) {
   std::vector<CatalogueEntry> entries;
   std::unordered_set<ImageId> known;  // an image may move to a later page while we turn them
   std::set<std::string> asked;
+  bool shortened = false;
   for (;;) {
-    auto answer = get(fmt::format("{}?{}", kImages, query), kLongestPage, patience, stop);
+    auto answer =
+        get(fmt::format("{}?limit={}&{}", kImages, limit, query), kLongestPage, patience, stop);
+    if (!answer && answer.error().kind == ErrorKind::kTimeout && limit > kShortPage) {
+      limit = kShortPage;  // perhaps it was too much for one answer
+      shortened = true;
+      continue;
+    }
     // Not "there is no such image": every Glance has a list, if an empty one.
     if (!answer && answer.error().kind == ErrorKind::kNotFound)
       return fail(ErrorKind::kProtocol,
@@ -202,6 +220,7 @@ Result<std::vector<CatalogueEntry>> GlanceImages::entries(std::string query, Pat
     const std::string shown = redacted_url(answer->head.url);
     auto page = GlancePage::parse(answer->body);
     if (!page) return fail(page.error().in(shown));
+    if (shortened) page_ = limit;
     for (const GlanceRecord& record : page->images) {
       auto info = usable(record);
       if (info && known.insert(record.id).second)
@@ -218,7 +237,7 @@ Result<std::vector<CatalogueEntry>> GlanceImages::entries(std::string query, Pat
 }
 
 Result<std::vector<CatalogueEntry>> GlanceImages::list(Patience patience, std::stop_token stop) {
-  return entries("limit=1000&status=active", patience, std::move(stop));
+  return entries("status=active", page_, patience, std::move(stop));
 }
 
 Result<CatalogueEntry> GlanceImages::find_named(const std::string& name, Patience patience,
@@ -229,9 +248,8 @@ Result<CatalogueEntry> GlanceImages::find_named(const std::string& name, Patienc
     return none();
   // Glance takes what stands before a colon for an operator, whichever it is.
   const std::string filter = name.find(':') == std::string::npos ? name : "eq:" + name;
-  auto found = entries(
-      "limit=1000&status=active&sort=created_at:desc,id:desc&name=" + percent_encode(filter),
-      patience, std::move(stop));
+  auto found = entries("status=active&sort=created_at:desc,id:desc&name=" + percent_encode(filter),
+                       kShortPage, patience, std::move(stop));
   if (!found) return fail(found.error());
   // Databases compare names by rules of their own: without regard to case, say.
   std::erase_if(*found, [&](const CatalogueEntry& entry) { return entry.name != name; });

@@ -637,6 +637,37 @@ TEST_F(GlanceUpstream, PagesWithoutAnEndAreRefused) {
   EXPECT_EQ(server_.requests().size(), 3u);
 }
 
+TEST_F(GlanceUpstream, PagesThatTakeLongerThanOneTryTogetherAreListed) {
+  open();
+  for (int i = 0; i < 5; ++i) glance_.put({.name = "i" + std::to_string(i), .bytes = "x"});
+  glance_.page(1);
+  glance_.take_time(std::chrono::milliseconds(700));
+  auto entries = upstream_->list(Patience::kOneTry, {});
+  ASSERT_TRUE(entries) << entries.error().message;
+  EXPECT_EQ(entries->size(), 6u);
+}
+
+TEST_F(GlanceUpstream, AGlanceThatIsTooSlowForLongPagesIsAskedForShortOnes) {
+  open();
+  server_.fault({.stall_before_head = true}, FakeGlance::listing());
+  EXPECT_TRUE(upstream_->list(Patience::kOneTry, {}));
+  EXPECT_TRUE(upstream_->list(Patience::kOneTry, {}));
+  std::vector<std::string> limits;
+  for (const Request& request : server_.requests())
+    limits.push_back(request.target.substr(0, request.target.find('&')));
+  EXPECT_THAT(limits, ::testing::ElementsAre("/v2/images?limit=1000", "/v2/images?limit=100",
+                                             "/v2/images?limit=100"));
+}
+
+TEST_F(GlanceUpstream, OneThatIsSilentIsNoReasonForShortPages) {
+  open();
+  server_.fault({.stall_before_head = true}, FakeGlance::listing(), 2);
+  EXPECT_KIND(upstream_->list(Patience::kOneTry, {}), ErrorKind::kTimeout);
+  server_.forget_requests();
+  EXPECT_TRUE(upstream_->list(Patience::kOneTry, {}));
+  EXPECT_THAT(server_.requests().front().target, HasSubstr("limit=1000"));
+}
+
 TEST_F(GlanceUpstream, APageThatIsTooLongIsRefused) {
   open();
   Content huge = Content::generated(1ULL << 40);

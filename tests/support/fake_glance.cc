@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <thread>
 #include <vector>
 
 #include "base/units.h"
@@ -132,13 +133,23 @@ void FakeGlance::page(size_t most) {
   page_ = most;
 }
 
+void FakeGlance::take_time(std::chrono::milliseconds time) {
+  std::lock_guard lock(mutex_);
+  time_ = time;
+}
+
 void FakeGlance::prefix(const std::string& path) {
   std::lock_guard lock(mutex_);
   prefix_ = path;
 }
 
 Behaviour FakeGlance::answer(const Request& request) {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  if (const auto time = time_; time.count() > 0) {
+    lock.unlock();
+    std::this_thread::sleep_for(time);
+    lock.lock();
+  }
   std::string_view path = request.path;
   if (!path.starts_with(prefix_)) return html(404);
   path.remove_prefix(prefix_.size());

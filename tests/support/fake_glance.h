@@ -14,6 +14,7 @@
 // Every method may be called from any thread.
 #pragma once
 
+#include <chrono>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -62,7 +63,8 @@ class FakeGlance {
 
   // From now on one of these is wanted in X-Auth-Token; empty: none is.
   void tokens(std::set<std::string> good);
-  void page(size_t most);  // images on a page, whatever is asked for
+  void page(size_t most);                          // images on a page, whatever is asked for
+  void take_time(std::chrono::milliseconds time);  // before each answer
   // As behind a proxy that shows Glance under a path, of which Glance knows nothing.
   void prefix(const std::string& path);
 
@@ -80,6 +82,7 @@ class FakeGlance {
   std::map<std::string, Stored> images_;
   std::set<std::string> tokens_;
   size_t page_ = 1000;
+  std::chrono::milliseconds time_{0};
   int created_ = 0;
   std::string prefix_;
   FaultServer server_;

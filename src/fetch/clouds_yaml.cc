@@ -5,6 +5,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
@@ -75,7 +76,10 @@ class CloudEntry {
   std::string path(const char* key) {
     std::string text = value({key});
     if (text.starts_with("~/") && !places_.home.empty()) text = places_.home + text.substr(1);
-    return text;
+    // The daemon's working directory is another one.
+    std::error_code error;
+    auto absolute = text.empty() ? std::filesystem::path() : std::filesystem::absolute(text, error);
+    return error ? text : absolute.string();
   }
   std::optional<bool> boolean(const char* key, bool otherwise);
 

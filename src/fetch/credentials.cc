@@ -6,6 +6,7 @@
 #include <array>
 #include <cassert>
 #include <cerrno>
+#include <filesystem>
 #include <utility>
 
 #include "base/posix.h"
@@ -81,7 +82,14 @@ Result<Credentials> Credentials::load(const std::string& path) {
     if (!is_key(key))
       return fail(ErrorKind::kInvalid,
                   fmt::format("credentials file {}: line {}: unknown key '{}'", path, number, key));
-    credentials.values_[key] = trimmed(line.substr(equals + 1));
+    std::string value(trimmed(line.substr(equals + 1)));
+    if ((key == "cert" || key == "key") && !value.empty()) {
+      // The daemon's working directory is another one.
+      std::error_code error;
+      auto absolute = std::filesystem::absolute(value, error);
+      if (!error) value = absolute.string();
+    }
+    credentials.values_[key] = std::move(value);
   }
   return credentials;
 }

@@ -244,6 +244,8 @@ TEST_F(CloudsYaml, Tls) {
   EXPECT_EQ(cloud.ca_file, "/home/jane/ca.pem");
   EXPECT_EQ(cloud.cert, "/c.pem");
   EXPECT_EQ(cloud.key, "/k.pem");
+  EXPECT_EQ(of("    {auth_type: none, cacert: ca.pem}\n").ca_file,
+            (std::filesystem::current_path() / "ca.pem").string());
   EXPECT_FALSE(of("    {auth_type: none, verify: False}\n").verify);
   EXPECT_FALSE(of("    {auth_type: none, insecure: yes}\n").verify);
   EXPECT_TRUE(of("    {auth_type: none, verify: on, insecure: no}\n").verify);

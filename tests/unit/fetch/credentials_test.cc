@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "support/temp_dir.h"
 
 namespace imgcachefs {
@@ -35,6 +37,13 @@ TEST_F(CredentialsFile, KeysAndValues) {
   EXPECT_EQ(loaded->get("password"), "p = # not a comment");
   EXPECT_EQ(loaded->get("token"), "");
   EXPECT_EQ(loaded->get("auth_url"), "");
+}
+
+TEST_F(CredentialsFile, FilesItNamesAreFoundFromAnotherDirectoryToo) {
+  auto loaded = Credentials::load(write("cert = tls/c.pem\nkey = /k.pem\n"));
+  ASSERT_TRUE(loaded) << loaded.error().message;
+  EXPECT_EQ(loaded->get("cert"), (std::filesystem::current_path() / "tls/c.pem").string());
+  EXPECT_EQ(loaded->get("key"), "/k.pem");
 }
 
 TEST_F(CredentialsFile, StricterModesAreFine) {

@@ -52,10 +52,12 @@ Result<std::chrono::seconds> parse_duration(std::string_view text) {
   if (unit == "m") factor = 60;
   if (unit == "h") factor = 3600;
   if (unit == "d") factor = 86400;
-  constexpr uint64_t kMost = 1ULL << 40;  // 35,000 years: far from overflow in every clock
+  // A century: clocks count nanoseconds, and run over after three.
+  constexpr uint64_t kMost = 36525ULL * 86400;
   if (!number || factor == 0 || *number > kMost / factor)
-    return fail(ErrorKind::kInvalid,
-                fmt::format("'{}' is not a time (a number, then s, m, h or d)", text));
+    return fail(
+        ErrorKind::kInvalid,
+        fmt::format("'{}' is not a time of a century at most (a number, then s, m, h or d)", text));
   return std::chrono::seconds(*number * factor);
 }
 

@@ -35,6 +35,11 @@ TEST(Units, TimesAreSecondsUnlessTheySay) {
   EXPECT_EQ(parse_duration("5m").value(), 5min);
   EXPECT_EQ(parse_duration("2h").value(), 2h);
   EXPECT_EQ(parse_duration("1d").value(), 24h);
+  // What is added to the time of any clock stays one.
+  const auto longest = parse_duration("36525d").value();
+  EXPECT_GT(std::chrono::steady_clock::now() + longest, std::chrono::steady_clock::now());
+  EXPECT_GT(std::chrono::system_clock::now() + longest, std::chrono::system_clock::now());
+  EXPECT_FALSE(parse_duration("36526d"));
 }
 
 TEST(Units, WhatIsNoTimeIsRefused) {

@@ -151,10 +151,13 @@ void RemoteImage::open_fill() {
   if (context_.stop.stop_requested()) fill->shut_down();
   {
     std::lock_guard lock(mutex_);
-    fill_ = std::move(fill);
+    fill_ = fill;
     last_error_.clear();
   }
+  const bool empty = info_.size == 0;
   moved();
+  // The kernel reads nothing of an empty file: it would never become cached by being read.
+  if (empty) fill->fetch_whole([](const Status&) {});
 }
 
 // Opens or closes are over: whoever came meanwhile is served.

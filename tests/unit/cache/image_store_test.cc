@@ -180,6 +180,19 @@ TEST_F(ImageStoreTest, EmptyImage) {
   EXPECT_TRUE(eventually([&] { return files::exists(cached("empty")); }));
 }
 
+// As through a mount: the kernel asks for no byte of an empty file.
+TEST_F(ImageStoreTest, EmptyImageIsCachedByBeingOpened) {
+  for (FillMode fill : {FillMode::kAuto, FillMode::kDemand, FillMode::kFull}) {
+    config_.fill = fill;
+    const std::string id = "empty" + std::to_string(static_cast<int>(fill));
+    offer(id, 0);
+    store_.reset();  // who holds the directory
+    mount();
+    open(id).value().reset();
+    EXPECT_TRUE(eventually([&] { return files::exists(cached(id)); })) << id;
+  }
+}
+
 TEST_F(ImageStoreTest, LookAtAHeaderFetchesAChunkAndStartsNothing) {
   offer("a", 64 * kMiB);
   mount();

@@ -67,11 +67,15 @@ Status CachedImages::heard(const CachedImage& image, const Result<ImageInfo>& sa
     case ErrorKind::kDenied:
     case ErrorKind::kCancelled:
       return fail(said.error());
-    default:
-      outage_until_ = steady_clock::now() + kOutagePause;
-      spdlog::warn("{}: served from the cache without asking upstream: {}", name,
-                   said.error().message);
+    default: {
+      // One question may have had many askers, and each hears of it: one line is enough.
+      const auto now = steady_clock::now();
+      const bool told = outage_until_.exchange(now + kOutagePause) > now;
+      spdlog::log(told ? spdlog::level::debug : spdlog::level::warn,
+                  "{}: served from the cache without asking upstream: {}", name,
+                  said.error().message);
       return {};
+    }
   }
 }
 

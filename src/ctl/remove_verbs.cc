@@ -80,8 +80,11 @@ Result<ExitCode> run_evict(const CommandLine& command, const CacheView& cache) {
     // With --all, one that went by itself meanwhile is what was asked for.
     if (command.all && evicted.error().kind == ErrorKind::kNotFound) continue;
     fmt::print(stderr, "imgcachectl: {}\n", evicted.error().message);
-    errors.push_back({{"image_id", id.str()}, {"error", evicted.error().message}});
-    if (code == ExitCode::kDone) code = exit_code_of(evicted.error());
+    const ExitCode failure = exit_code_of(evicted.error());
+    errors.push_back({{"image_id", id.str()},
+                      {"error", evicted.error().message},
+                      {"exit_code", static_cast<int>(failure)}});
+    if (code == ExitCode::kDone) code = failure;
   }
   print(command, removals, {{"errors", errors}});
   return code;

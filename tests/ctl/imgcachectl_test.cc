@@ -197,6 +197,10 @@ TEST_F(Imgcachectl, EvictSaysWhatItCouldNotDo) {
   EXPECT_FALSE(cache_.has("free"));  // the others go all the same
   EXPECT_TRUE(cache_.has("open"));
   EXPECT_TRUE(cache_.has("pinned"));
+  const json errors = json::parse(ctl({"--json", "evict", "pinned", "nothing"}).out)["errors"];
+  ASSERT_EQ(errors.size(), 2u);
+  EXPECT_EQ(errors[0]["exit_code"], 7);  // as those of the other verbs
+  EXPECT_EQ(errors[1]["exit_code"], 3);
 }
 
 TEST_F(Imgcachectl, EvictAllTakesAllThatMayGo) {

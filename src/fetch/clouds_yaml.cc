@@ -9,6 +9,7 @@
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <set>
 #include <string_view>
 #include <utility>
 
@@ -263,7 +264,8 @@ Result<Cloud> load_cloud(const std::string& name, const CloudPlaces& places) {
     return fail(ErrorKind::kInvalid, fmt::format("cloud '{}': there is none of these files: {}",
                                                  name, fmt::join(places.clouds, ", ")));
 
-  std::vector<std::string> files, names;
+  std::vector<std::string> files;
+  std::set<std::string> names;  // most are in both files
   json own;
   for (const auto* file : {&*clouds, &*secure}) {
     if (!*file) continue;
@@ -271,7 +273,7 @@ Result<Cloud> load_cloud(const std::string& name, const CloudPlaces& places) {
     const json& all = member((*file)->tree, "clouds");
     if (!all.is_null() && !all.is_object())
       return fail(ErrorKind::kInvalid, fmt::format("{}: clouds is no mapping", (*file)->path));
-    for (const auto& [key, value] : all.items()) names.push_back(key);
+    for (const auto& [key, value] : all.items()) names.insert(key);
     const json here = with_normal_keys(member(all, name));
     if (here.is_null()) continue;
     merge_tree(own, here);

@@ -283,10 +283,10 @@ TEST_F(CloudsYaml, WhatIsNotSupportedIsNamed) {
 TEST_F(CloudsYaml, UnknownCloudsAndFiles) {
   EXPECT_HAS(refused_cloud("c"), places().clouds[0]);
   const std::string clouds = write("clouds.yaml", "clouds: {lab-one: {auth: {password: s3cret}}}");
-  const std::string secure = write("secure.yaml", "clouds: {lab-two: {}}");
+  const std::string secure = write("secure.yaml", "clouds: {lab-one: {}, lab-two: {}}");
   const std::string message = refused_cloud("lab");
   EXPECT_HAS(message, clouds + " and " + secure);
-  EXPECT_HAS(message, "lab-one, lab-two");
+  EXPECT_HAS(message, "there are: lab-one, lab-two");
   EXPECT_HAS(message, "'lab'");
   write("clouds.yaml", "clouds:\n");
   EXPECT_HAS(refused_cloud("lab"), "'lab'");

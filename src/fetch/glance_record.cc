@@ -1,6 +1,7 @@
 #include "fetch/glance_record.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <limits>
@@ -204,8 +205,14 @@ Result<GlancePage> GlancePage::parse(std::string_view text) {
         id != image.end() && id->is_string() && !is_glance_id(id->get_ref<const std::string&>()))
       continue;
     auto record = record_of(image);
-    if (!record) return fail(record.error());
-    page.images.push_back(std::move(*record));
+    if (record) {
+      page.images.push_back(std::move(*record));
+    } else if (auto id = image.find("id"); id != image.end() && id->is_string()) {
+      // One that Glance itself got wrong must not hide all the others.
+      spdlog::warn("left out of the list of images: {}", record.error().message);
+    } else {
+      return fail(record.error());
+    }
   }
   Fields fields(*object);
   page.next = fields.text("next");

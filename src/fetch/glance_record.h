@@ -44,8 +44,10 @@ struct GlanceRecord {
 std::optional<Digest> md5_of(const Validator& validator);
 
 struct GlancePage {
-  std::vector<GlanceRecord> images;  // without those whose ID is none of Glance's
-  std::string next;                  // URL of the next page as sent; "" on the last one
+  // Without those whose ID is none of Glance's, and without those whose record is none as it should
+  // be, each of which has a line in the log.
+  std::vector<GlanceRecord> images;
+  std::string next;  // URL of the next page as sent; "" on the last one
 
   static Result<GlancePage> parse(std::string_view json);
 };

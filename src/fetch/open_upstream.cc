@@ -77,6 +77,12 @@ Result<Glance> glance_of(const Source& source, const UpstreamConfig& config) {
     keystone.secrets.set("auth_url", source.url);
   }
   keystone.endpoint = glance.endpoint;
+  if (!glance.endpoint.empty() && !(config.region.empty() && config.interface_.empty()))
+    spdlog::warn(
+        "region= and interface= choose an endpoint of Keystone's catalogue: they mean nothing "
+        "where "
+        "it is said that Glance is {}",
+        redacted_url(glance.endpoint));
   return glance;
 }
 

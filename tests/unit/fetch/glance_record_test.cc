@@ -216,12 +216,20 @@ TEST(GlancePage, HasItsImagesAndTheNext) {
   EXPECT_EQ(GlancePage::parse("{\"images\":[]}")->next, "");
 }
 
+TEST(GlancePage, OneOddRecordDoesNotHideTheOthers) {
+  json odd = with("size", "x");
+  odd["id"] = "11111111-2222-3333-4444-555555555555";
+  auto page = GlancePage::parse(json{{"images", {odd, record()}}}.dump());
+  ASSERT_TRUE(page) << page.error().message;
+  ASSERT_EQ(page->images.size(), 1u);
+  EXPECT_EQ(page->images[0].id.str(), kId);
+}
+
 TEST(GlancePage, HostileOnesAreRefused) {
   for (const std::string& body :
        {std::string(R"({"images":null})"), std::string(R"({"images":{}})"),
         std::string(R"({"images":[7]})"), std::string(R"({"images":[{}]})"),
-        R"({"images":[)" + with("size", "x").dump() + "]}", std::string(R"({"other":1})"),
-        std::string(R"({"images":[],"next":7})")}) {
+        std::string(R"({"other":1})"), std::string(R"({"images":[],"next":7})")}) {
     auto page = GlancePage::parse(body);
     ASSERT_FALSE(page) << body;
     EXPECT_EQ(page.error().kind, ErrorKind::kProtocol);

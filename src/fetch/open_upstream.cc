@@ -116,11 +116,11 @@ Result<OpenedUpstream> open_glance_source(const Source& source, const UpstreamCo
   if (!authenticator) return fail(authenticator.error());
   auto upstream = open_glance(std::move(*authenticator), glance->keystone.http);
   if (!upstream) return fail(upstream.error());
-  // Where Glance is said to be by a catalogue, it is another one with another Keystone or region.
+  // Where a catalogue says it, it is the Keystone that counts: UUIDs are of one image in all its
+  // regions, and which of them are asked may change.
   std::string record = "glance+" + glance->endpoint + "/";
   if (glance->endpoint.empty()) {
     record = "glance:" + keystone_without_version(glance->keystone.secrets.get("auth_url"));
-    if (!glance->keystone.region.empty()) record += " region " + glance->keystone.region;
   }
   return OpenedUpstream{std::move(*upstream), std::move(record)};
 }

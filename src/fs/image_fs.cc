@@ -108,10 +108,14 @@ void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
     return reply_own_entry(request, *own);
   if (parent == node::kByName) return lookup_by_name(request, name);
   auto id = ImageId::parse(wanted);
-  if (parent != node::kRoot || !id) {
+  if (parent != node::kRoot) {
     fuse_reply_err(request, ENOENT);
     return;
   }
+  // Not by the name itself: it can be anything.
+  if (!id)
+    return reply_error(request, "lookup", "of no image",
+                       {ErrorKind::kNotFound, id.error().message});
   auto parked = Parked::park(request, departures_);
   store_.lookup(*id, [this, parked, id = *id](Result<std::shared_ptr<Image>> image) {
     fuse_req_t waiting = parked->claim();

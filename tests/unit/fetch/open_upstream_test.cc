@@ -56,17 +56,14 @@ TEST(OpenUpstream, WhatADirectoryRecords) {
   EXPECT_EQ(open("glance:", with(kPassword)), "glance:https://keystone:5000");
   EXPECT_EQ(open("glance:https://keystone:5000/", with(kPassword)), "glance:https://keystone:5000");
   UpstreamConfig config = with(kPassword);
-  config.region = "north";
-  EXPECT_EQ(open("glance:", config), "glance:https://keystone:5000 region north");
+  config.region = "north";  // which region is asked may change
+  EXPECT_EQ(open("glance:", config), "glance:https://keystone:5000");
 }
 
 TEST(OpenUpstream, ACloudSaysWhatOptionsDoNot) {
   UpstreamConfig config;
   config.cloud = cloud_of(kPassword);
-  config.cloud->region = "south";
-  EXPECT_EQ(open("glance:", config), "glance:https://keystone:5000 region south");
-  config.region = "north";
-  EXPECT_EQ(open("glance:", config), "glance:https://keystone:5000 region north");
+  EXPECT_EQ(open("glance:", config), "glance:https://keystone:5000");
   EXPECT_EQ(open("glance+http://host", config), "glance+http://host/");
   config.cloud->image_endpoint = "http://elsewhere";
   EXPECT_EQ(open("glance:", config), "glance+http://elsewhere/");

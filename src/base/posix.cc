@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <fmt/format.h>
 #include <linux/limits.h>
+#include <signal.h>
 #include <sys/file.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -76,6 +77,17 @@ Status rename_at(int from_dir, const std::string& from, int to_dir, const std::s
   return checked(from, [&] { return ::renameat(from_dir, from.c_str(), to_dir, to.c_str()); });
 }
 
+Status rename_new_at(int from_dir, const std::string& from, int to_dir, const std::string& to) {
+  const char *old_name = from.c_str(), *new_name = to.c_str();
+  auto renamed = checked(
+      from, [&] { return ::renameat2(from_dir, old_name, to_dir, new_name, RENAME_NOREPLACE); });
+  if (renamed || (renamed.error().sys_errno != EINVAL && renamed.error().sys_errno != ENOSYS))
+    return renamed;
+  // A file system that cannot do it at once.
+  auto linked = checked(from, [&] { return ::linkat(from_dir, old_name, to_dir, new_name, 0); });
+  return linked ? unlink_at(from_dir, from) : linked;
+}
+
 Status make_dir_at(int dir, const std::string& name, mode_t mode) {
   if (::mkdirat(dir, name.c_str(), mode) < 0 && errno != EEXIST) return fail_errno(name, errno);
   return {};
@@ -139,6 +151,10 @@ Status punch_hole(int fd, uint64_t offset, uint64_t length) {
   });
 }
 
+Status replace_fd(int by, int fd) {
+  return checked("dup3", [&] { return ::dup3(by, fd, O_CLOEXEC); });
+}
+
 Status set_times(int fd, const struct timespec times[2]) {
   return checked("futimens", [&] { return ::futimens(fd, times); });
 }
@@ -172,6 +188,16 @@ Status try_lock(int fd, LockMode mode) {
   if (retry_eintr([&] { return ::flock(fd, operation); }) == 0) return {};
   if (errno == EWOULDBLOCK) return fail(ErrorKind::kBusy, "locked by another user of it");
   return fail_errno("flock", errno);
+}
+
+std::optional<bool> open_elsewhere(int fd) {
+  // Who opens it in this moment waits until the lease is gone, and we are told by a signal: one
+  // that does nothing.
+  if (::fcntl(fd, F_SETSIG, SIGURG) < 0) return std::nullopt;
+  if (::fcntl(fd, F_SETLEASE, F_WRLCK) < 0)
+    return errno == EAGAIN ? std::optional(true) : std::nullopt;
+  ::fcntl(fd, F_SETLEASE, F_UNLCK);
+  return false;
 }
 
 Result<std::vector<DirEntry>> list_dir(int dir) {

@@ -53,6 +53,8 @@ Result<struct stat> stat_fd(int fd);
 Result<struct statvfs> statvfs_fd(int fd);
 Status unlink_at(int dir, const std::string& name);
 Status rename_at(int from_dir, const std::string& from, int to_dir, const std::string& to);
+// The same, but never over what is there: EEXIST.
+Status rename_new_at(int from_dir, const std::string& from, int to_dir, const std::string& to);
 Status make_dir_at(int dir, const std::string& name, mode_t mode);  // an existing one is no error
 
 Status write_at(int fd, std::span<const std::byte> bytes, uint64_t offset);  // all of them
@@ -63,6 +65,8 @@ Status truncate(int fd, uint64_t size);
 Status sync_data(int fd);  // fdatasync
 Status sync_all(int fd);   // fsync; also right for a directory
 Status punch_hole(int fd, uint64_t offset, uint64_t length);
+// `fd` means from now on what `by` means, in one step for all threads.
+Status replace_fd(int by, int fd);
 Status set_times(int fd, const struct timespec times[2]);
 
 // Extended attributes, of a file or a directory. nullopt: there is none of that name.
@@ -74,6 +78,11 @@ enum class LockMode { kShared, kExclusive };
 // flock, without waiting: kBusy when somebody else has it. Gone with the last copy of the
 // descriptor.
 Status try_lock(int fd, LockMode mode);
+
+// Whether anybody else has the file open, by the only question the kernel answers about it: a write
+// lease is given to who is alone. nullopt: it does not answer (not our file, a file system
+// without).
+std::optional<bool> open_elsewhere(int fd);
 
 struct DirEntry {
   std::string name;

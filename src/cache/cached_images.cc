@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include "base/log.h"
+#include "cache/unfinished.h"
 
 namespace imgcachefs {
 namespace {
@@ -18,9 +19,21 @@ constexpr unsigned kMostRefreshes = 4;
 std::shared_ptr<CachedImage> CachedImages::find(const ImageId& id) {
   auto st = posix::stat_at(layout_.dir(Place::kCached), id.str());
   if (!st || !S_ISREG(st->st_mode)) return nullptr;
+  // Looked at once: what is finished stays so.
+  if (!table_.has_cached(id, *st) && was_unfinished(id, *st)) return nullptr;
   return table_.cached(id, *st, [&](uint64_t serial) {
     return std::make_shared<CachedImage>(layout_, records_, id, serial, *st);
   });
+}
+
+bool CachedImages::was_unfinished(const ImageId& id, const struct stat& st) const {
+  // The fill knows it where the file system keeps no mark.
+  if (auto remote = table_.remote(id))
+    if (auto fill = remote->fill(); fill && fill->is_filling(st)) {
+      fill->reclaim();
+      return true;
+    }
+  return take_back_unfinished(layout_, id, st);
 }
 
 bool CachedImages::asks_upstream(const ImageId& id) const {

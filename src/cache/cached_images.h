@@ -52,6 +52,8 @@ class CachedImages {
   uint64_t hits() const { return hits_; }
 
  private:
+  // An unfinished file that another program called cached: it was taken back.
+  bool was_unfinished(const ImageId& id, const struct stat& st) const;
   bool asks_upstream(const ImageId& id) const;
   // Takes in what upstream said, and does what follows. An error: it is not to be opened.
   Status heard(const CachedImage& image, const Result<ImageInfo>& said);

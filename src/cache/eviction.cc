@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "base/log.h"
+#include "cache/unfinished.h"
 
 namespace imgcachefs {
 namespace {
@@ -27,8 +28,23 @@ WallTime last_touched(const struct stat& st) {
   return std::max(wall_time(st.st_atim), wall_time(st.st_mtim));
 }
 
+// Which incomplete files are in use though nobody of ours has them: Glance's own, which it renames
+// by name when it is done, whatever has the name by then.
+enum class Strangers {
+  kOpen,        // those that are open
+  kOpenOrFresh  // or may be between their last byte and the rename
+};
+
+bool used_by_stranger(const CacheLayout& layout, const ImageId& id, int fd, const struct stat& st,
+                      Strangers strangers) {
+  if (strangers == Strangers::kOpen) return posix::open_elsewhere(fd).value_or(false);
+  const int maps = layout.dir(Place::kMaps);
+  return is_filled_by_others(fd, st, maps >= 0 && posix::stat_at(maps, id.str()).has_value());
+}
+
 // The file, held so that nobody opens it. kBusy: in use. kNotFound: gone, or not the same any more.
-Result<UniqueFd> hold(const CacheLayout& layout, Place place, const ImageId& id) {
+Result<UniqueFd> hold(const CacheLayout& layout, Place place, const ImageId& id,
+                      Strangers strangers) {
   const int dir = layout.dir(place);
   if (dir < 0) return fail(ErrorKind::kNotFound, id.str());
   auto fd = posix::open_at(dir, id.str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -43,6 +59,8 @@ Result<UniqueFd> hold(const CacheLayout& layout, Place place, const ImageId& id)
   if (!named) return fail(named.error());
   if (!S_ISREG(held->st_mode) || held->st_ino != named->st_ino || held->st_dev != named->st_dev)
     return fail(ErrorKind::kNotFound, fmt::format("{}: changed meanwhile", id.str()));
+  if (place == Place::kIncomplete && used_by_stranger(layout, id, fd->get(), *held, strangers))
+    return fail(ErrorKind::kBusy, fmt::format("{}: being filled by another program", id.str()));
   return fd;
 }
 
@@ -67,13 +85,13 @@ Status remove_held(const CacheLayout& layout, CacheIndex* index, Place place, co
 
 // Removes one file, or says whether it could be. False: it stays, which is no error.
 bool take(const CacheLayout& layout, CacheIndex* index, Place place, const ImageId& id,
-          bool dry_run) {
+          Strangers strangers, bool dry_run) {
   Status done;
   UniqueFd held;
   // Nobody is given an invalid image any more, so those need not be held: who has one open keeps
   // it.
   if (place != Place::kInvalid) {
-    auto fd = hold(layout, place, id);
+    auto fd = hold(layout, place, id, strangers);
     if (fd)
       held = std::move(*fd);
     else
@@ -133,7 +151,7 @@ Removals take_while(const CacheLayout& layout, CacheIndex* index,
   Removals removals;
   for (const Candidate& candidate : order) {
     if (!wanted(removals.bytes)) break;
-    if (take(layout, index, candidate.place, candidate.file.id, dry_run))
+    if (take(layout, index, candidate.place, candidate.file.id, Strangers::kOpenOrFresh, dry_run))
       count(removals, candidate.file.id, candidate.place, candidate.bytes());
   }
   return removals;
@@ -175,7 +193,7 @@ Result<Removals> evict(const CacheLayout& layout, CacheIndex* index, const Image
   };
   std::vector<Held> all;
   for (Place place : {Place::kCached, Place::kIncomplete}) {
-    auto fd = hold(layout, place, id);
+    auto fd = hold(layout, place, id, Strangers::kOpenOrFresh);
     if (!fd && fd.error().kind == ErrorKind::kNotFound) continue;
     if (!fd) return fail(fd.error());
     auto st = posix::stat_fd(fd->get());
@@ -217,7 +235,8 @@ Result<Removals> clean(const CacheLayout& layout, std::chrono::seconds stall_tim
     for (const StoredFile& file : *files) {
       const bool fresh = stall_time.count() > 0 && now - wall_time(file.st.st_mtim) <= stall_time;
       if (place == Place::kIncomplete && fresh) continue;
-      if (take(layout, nullptr, place, file.id, dry_run))
+      // How long nobody must have written to it is the caller's word.
+      if (take(layout, nullptr, place, file.id, Strangers::kOpen, dry_run))
         count(removals, file.id, place, counted_bytes(place, file.st));
     }
   }

@@ -46,12 +46,16 @@ std::shared_ptr<Fill> Fill::open(FillContext& context, const ImageInfo& info,
     if (auto free = ImageFile::check_free(context.layout, info.id, info.size); !free) return free;
     auto saved = ChunkMapFile::load(maps, name);
     // Without a validator nothing says that the bytes of then belong to the image of now.
-    const bool same = resume && saved && (!fixed || saved->header.chunk_size == fixed) &&
-                      saved->header.image_size == info.size &&
-                      saved->header.validator == info.validator && info.validator != Validator{};
+    bool same = resume && saved && (!fixed || saved->header.chunk_size == fixed) &&
+                saved->header.image_size == info.size &&
+                saved->header.validator == info.validator && info.validator != Validator{};
     uint64_t freed = 0;
-    auto opened = same ? ImageFile::open_incomplete(context.layout, info.id)
-                       : ImageFile::replace_incomplete(context.layout, info.id, freed);
+    Result<std::shared_ptr<ImageFile>> opened = fail(ErrorKind::kNotFound, "no map");
+    if (same) opened = ImageFile::take_up(context.layout, info.id, info.size);
+    if (!opened && opened.error().kind == ErrorKind::kNotFound) {
+      same = false;
+      opened = ImageFile::begin(context.layout, info.id, info.size, freed);
+    }
     context.budget.freed(freed);
     if (!opened) return fail(opened.error());
     file = std::move(*opened);
@@ -62,7 +66,7 @@ std::shared_ptr<Fill> Fill::open(FillContext& context, const ImageInfo& info,
       spdlog::info("{}: taking up its fill: {} of {} chunks are here", name, recorded.size(),
                    (info.size + header.chunk_size - 1) / header.chunk_size);
     }
-    return file->prepare(info.size);
+    return {};
   }();
   std::shared_ptr<Fill> fill(
       new Fill(context, info, header.chunk_size, std::move(delivered), std::move(observer)));
@@ -339,6 +343,7 @@ void Fill::give_back(ChunkRange chunks) {
 }
 
 void Fill::checkpoint() {
+  if (file_) file_->reclaim();
   std::lock_guard map_lock(map_mutex_);
   std::vector<ChunkChecksum> entries;
   {
@@ -349,6 +354,7 @@ void Fill::checkpoint() {
   std::sort(entries.begin(), entries.end());
   auto saved = [&]() -> Status {
     if (!map_file_) {
+      std::lock_guard names(context_.layout.names_mutex());  // files of images pass through maps/
       auto created = ChunkMapFile::create(context_.layout.dir(Place::kMaps), info_.id.str(),
                                           {map_.chunk_size(), info_.size, info_.validator});
       if (!created) return fail(created.error());

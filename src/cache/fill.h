@@ -119,6 +119,9 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
 
   int complete_fd() const { return complete_.load(std::memory_order_acquire) ? file_->fd() : -1; }
   const ImageInfo& info() const { return info_; }
+  // Whether `st` is the file that it fills and has not committed.
+  bool is_filling(const struct stat& st) const { return file_ && file_->is(st); }
+  void reclaim() { file_->reclaim(); }  // ... when another program's rename has taken it elsewhere
 
   // Makes presence durable: the data first, then the map. For the checkpointer and whoever closes.
   void checkpoint();
@@ -233,6 +236,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void judge(const Digest& actual, Result<std::optional<Digest>> fresh);
   void found_right();
   void commit();
+  Status commit_again();
   void settled(Actions& actions);
 
   FillContext& context_;

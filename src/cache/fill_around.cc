@@ -79,7 +79,8 @@ void Fill::go_around(const Error& why) {
   if (file_) {
     // Readers being answered right now have its descriptor, which stays open. What another program
     // has put there, or begun to write to, is left to it.
-    if (auto gone = file_->discard(); !gone && gone.error().kind != ErrorKind::kStale)
+    if (auto gone = file_->discard(); !gone && gone.error().kind != ErrorKind::kStale &&
+                                      gone.error().kind != ErrorKind::kNotFound)
       spdlog::warn("{}: {}", info_.id.str(), gone.error().message);
     context_.budget.freed(on_disk);
   }

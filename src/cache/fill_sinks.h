@@ -93,6 +93,7 @@ class Fill::ChunkSink : public ByteSink {
   bool land() {
     WindowChunk window;
     // Not what keeps harm from anybody, but what notices first.
+    if (!around_) fill_.file_->reclaim();
     if (!around_ && !fill_.file_->intact()) {
       error_ = Error{ErrorKind::kIo,
                      "another program has begun to fill incomplete/" + fill_.info_.id.str()};

@@ -254,7 +254,9 @@ void Fill::commit() {
     }
     const auto observer = observer_.lock();
     if (observer) observer->fill_committing(*this, file_->fd());
-    if (auto committed = file_->commit(); committed) {
+    auto committed = file_->commit();
+    if (!committed && committed.error().kind == ErrorKind::kNotFound) committed = commit_again();
+    if (committed) {
       complete_.store(true, std::memory_order_release);
       if (observer) observer->fill_committed(*this);
     } else {
@@ -283,6 +285,20 @@ void Fill::commit() {
     settled(actions);
   }
   perform(std::move(actions));
+}
+
+// Somebody took incomplete/<id> away. Its bytes are all here and right, in a file without a name.
+Status Fill::commit_again() {
+  {
+    std::lock_guard lock(mutex_);
+    if (dead_) return fail(*dead_);
+  }
+  auto room = reserve(info_.size);
+  if (!room) return fail(room.error());
+  if (auto begun = file_->begin_again(); !begun) return begun;
+  room->use(info_.size);
+  spdlog::info("{}: its incomplete file was removed by somebody; written again", info_.id.str());
+  return file_->commit();
 }
 
 // Called with mutex_ held.

@@ -8,6 +8,7 @@
 #include "cache/chunk_map_file.h"
 #include "cache/eviction.h"
 #include "cache/index_driver.h"
+#include "cache/unfinished.h"
 
 namespace imgcachefs {
 namespace {
@@ -83,6 +84,7 @@ Status ImageStore::start() {
   cached_ =
       std::make_unique<CachedImages>(config_, layout_, *records_, table_, budget_, inquiries_);
   if (auto ours = claim_directory(); !ours) return ours;
+  take_back_all_unfinished(layout_);
   auto cached = layout_.list(Place::kCached);
   if (!cached) return fail(cached.error());
   if (auto repaired = index_->repair(*cached); !repaired) return repaired;
@@ -313,6 +315,7 @@ void ImageStore::janitor_round() {
 
 // Prune and clean, after what Glance and imgcachectl did in the same directory was taken in.
 void ImageStore::tidy() {
+  take_back_all_unfinished(layout_);
   if (auto cached = layout_.list(Place::kCached))
     if (auto repaired = index_->repair(*cached); !repaired)
       spdlog::warn("index: {}", repaired.error().message);

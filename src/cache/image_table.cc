@@ -14,6 +14,13 @@ bool ImageTable::fresh(const Entry& entry) const {
   return !believe_ || Clock::now() - *entry.heard < *believe_;
 }
 
+bool ImageTable::has_cached(const ImageId& id, const struct stat& st) const {
+  std::lock_guard lock(mutex_);
+  auto at = entries_.find(id);
+  const auto image = at == entries_.end() ? nullptr : at->second.cached.lock();
+  return image && image->is(st);
+}
+
 std::shared_ptr<RemoteImage> ImageTable::remote(const ImageId& id) const {
   std::lock_guard lock(mutex_);
   auto at = entries_.find(id);

@@ -41,6 +41,8 @@ class ImageTable {
     return image;
   }
 
+  bool has_cached(const ImageId& id, const struct stat& st) const;  // it is known, and this file
+
   // What is known without asking: an image, a refusal that still holds, or nothing.
   std::shared_ptr<RemoteImage> remote(const ImageId& id) const;  // believed or not
   std::optional<Error> refusal(const ImageId& id) const;

@@ -12,6 +12,7 @@
 #include <thread>
 
 #include "base/log.h"
+#include "cache/unfinished.h"
 
 namespace imgcachefs {
 namespace {
@@ -118,7 +119,7 @@ Result<Verification> verify_cached(const CacheLayout& layout, CacheIndex* index,
   if (!fd) return fail(fd.error());
   auto st = posix::stat_fd(fd->get());
   if (!st) return fail(st.error().in(id.str()));
-  if (!S_ISREG(st->st_mode)) return not_cached(id);
+  if (!S_ISREG(st->st_mode) || is_unfinished(layout, id, *st)) return not_cached(id);
   // Only now: it may have been unlinked between the open and the lock.
   if (auto named = still_named(layout, id, *st); !named) return fail(named.error());
   Verification verification;

@@ -6,8 +6,8 @@
 #include <tuple>
 #include <unordered_map>
 
-#include "cache/image_file.h"
 #include "cache/index_driver.h"
+#include "cache/unfinished.h"
 #include "ctl/mount.h"
 
 namespace imgcachefs {
@@ -53,6 +53,7 @@ Result<std::vector<ImageEntry>> CacheView::entries(Place place) const {
   if (!files) return fail(files.error());
   std::vector<ImageEntry> entries;
   for (StoredFile& file : *files) {
+    if (place == Place::kCached && is_unfinished(layout_, file.id, file.st)) continue;
     ImageEntry entry{std::move(file), place, std::nullopt};
     drop_tail(layout_, place, entry.file);
     if (auto row = rows.find(entry.file.id); row != rows.end()) entry.row = std::move(row->second);
@@ -72,6 +73,7 @@ Result<ImageEntry> CacheView::entry(const ImageId& id) const {
     auto st = posix::stat_at(layout_.dir(place), id.str());
     if (!st && st.error().kind != ErrorKind::kNotFound) return fail(st.error());
     if (!st || !S_ISREG(st->st_mode)) continue;
+    if (place == Place::kCached && is_unfinished(layout_, id, *st)) continue;
     ImageEntry entry{{id, *st}, place, std::nullopt};
     drop_tail(layout_, place, entry.file);
     if (place == Place::kCached && index_) {

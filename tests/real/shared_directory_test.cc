@@ -2,9 +2,6 @@
 // Every byte read is right at all times, and what is left at the end is consistent.
 //
 // IMGCACHEFS_SHARED_SECONDS makes it longer (15 when not set); IMGCACHEFS_SHARED_SEED repeats one.
-// IMGCACHEFS_SHARED_WRITERS=1 lets Glance cache images too. Without it Glance reads, deletes,
-// queues, prunes and cleans: two who fill the same directory are not safe from each other yet
-// (docs/GLANCE.md).
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -130,13 +127,11 @@ TEST_P(SharedDirectory, StaysRightWhileGlanceAndAMountUseItAtOnce) {
   for (unsigned i = 0; i < 3; ++i)
     threads.emplace_back([&, i] { read_at_random(mount, seed + 1 + i); });
   threads.emplace_back([&] { manage_at_random(mount, seed + 9); });
-  const bool writers = from_env("IMGCACHEFS_SHARED_WRITERS", 0) != 0;
-  std::vector<std::string> argv = {
+  const std::vector<std::string> argv = {
       "/usr/bin/python3",      IMGCACHEFS_REAL_DIR "/glance_at_random.py",
       mount.cache_dir(),       GetParam(),
       std::to_string(seconds), std::to_string(seed),
       images_.path(),          std::to_string(kRoom / 2)};
-  if (!writers) argv.insert(argv.end(), {"tee", "tee_half", "cache_file"});
   const CommandResult glance = run(argv, {.timeout = std::chrono::seconds(seconds + 60),
                                           .env = {{"PYTHONDONTWRITEBYTECODE", "1"}},
                                           .directory = {}});
@@ -150,9 +145,7 @@ TEST_P(SharedDirectory, StaysRightWhileGlanceAndAMountUseItAtOnce) {
   std::cout << reads_ << " reads of the mount; Glance: " << said["done"] << '\n';
   // It did something, and not only run into exceptions.
   EXPECT_GT(reads_, seconds);
-  std::vector<const char*> operations = {"read", "queue_image", "prune"};
-  if (writers) operations.insert(operations.end(), {"tee", "cache_file"});
-  for (const char* operation : operations)
+  for (const char* operation : {"read", "queue_image", "prune", "tee", "cache_file"})
     EXPECT_GT(said["done"].value(operation, 0), 0) << operation;
 
   // In quiet, with room for all: each can be read and is cached, nothing is left half done.

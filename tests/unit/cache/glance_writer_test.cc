@@ -9,6 +9,7 @@
 #include <fstream>
 #include <future>
 
+#include "cache/eviction.h"
 #include "cache/image_store.h"
 #include "support/fake_upstream.h"
 #include "support/temp_dir.h"
@@ -208,6 +209,107 @@ TEST_F(GlanceWriterTest, WhenAllBytesAreHereAndTheChecksumIsNot) {
   expect_all_right(*handle);
   EXPECT_FALSE(files::exists(path("invalid/a")));  // nothing was wrong with it
   glance_commits();
+}
+
+// Its own file was removed in the middle, and we have begun one: its rename, by name, takes ours.
+TEST_F(GlanceWriterTest, WhoseRenameTakesOurUnfinishedFile) {
+  for (const bool marked : {true, false}) {
+    auto handle = open();
+    expect_right(*handle, {0, 4096});
+    if (!marked) {  // a file system without attributes
+      UniqueFd file(::open(path("incomplete/a").c_str(), O_RDWR));
+      ASSERT_TRUE(posix::remove_xattr(file.get(), "user.imgcachefs.unfinished"));
+    }
+    files::rename(path("incomplete/a"), path("a"));
+    auto other = open();
+    EXPECT_EQ(other->complete_fd(), -1);
+    EXPECT_FALSE(files::exists(path("a")));
+    EXPECT_TRUE(files::exists(path("incomplete/a")));
+    expect_all_right(*other);
+    expect_all_right(*handle);
+    EXPECT_TRUE(content("a") == bytes_);
+    handle.reset();
+    other.reset();
+    store_.reset();
+    files::remove_all(config_.cache_dir);
+    mount();
+  }
+}
+
+TEST_F(GlanceWriterTest, WhatItCalledCachedIsTakenBackWithoutALookUp) {
+  auto handle = open();
+  expect_right(*handle, {0, 4096});
+  files::rename(path("incomplete/a"), path("a"));
+  for (int i = 0; i < 1000 && files::exists(path("a")); ++i) std::this_thread::sleep_for(10ms);
+  EXPECT_FALSE(files::exists(path("a")));
+  EXPECT_TRUE(files::exists(path("incomplete/a")));
+  expect_all_right(*handle);
+  EXPECT_TRUE(content("a") == bytes_);
+}
+
+TEST_F(GlanceWriterTest, WhatItCalledCachedWhileNobodyServedIsTakenBackAtTheStart) {
+  {
+    auto handle = open();
+    expect_right(*handle, {0, 4096});
+  }
+  store_.reset();
+  files::rename(path("incomplete/a"), path("a"));
+  mount();
+  EXPECT_FALSE(files::exists(path("a")));
+  EXPECT_TRUE(files::exists(path("incomplete/a")));
+  auto handle = open();
+  expect_all_right(*handle);
+  EXPECT_TRUE(content("a") == bytes_);
+}
+
+// What it truncated and filled has our mark, and is whole.
+TEST_F(GlanceWriterTest, WhatItFilledInOurFileIsCached) {
+  auto handle = open();
+  expect_right(*handle, {0, 4096});
+  glance_opens();
+  glance_commits();
+  auto other = open();
+  EXPECT_GE(other->complete_fd(), 0);
+  expect_all_right(*other);
+  expect_all_right(*handle);
+  EXPECT_TRUE(content("a") == bytes_);
+}
+
+TEST_F(GlanceWriterTest, WhatWasThrownAwayIsStillOurs) {
+  auto handle = open();
+  expect_right(*handle, {0, 4096});
+  files::rename(path("incomplete/a"), path("invalid/a"));
+  expect_all_right(*handle);
+  EXPECT_TRUE(content("a") == bytes_);
+  EXPECT_FALSE(files::exists(path("invalid/a")));
+}
+
+TEST_F(GlanceWriterTest, WhatItsCleanerRemovedIsCachedAllTheSame) {
+  auto handle = open();
+  expect_right(*handle, {0, 4096});
+  files::remove(path("incomplete/a"));
+  expect_all_right(*handle);
+  EXPECT_TRUE(content("a") == bytes_);
+  EXPECT_GE(handle->complete_fd(), 0);
+  EXPECT_FALSE(files::exists(path("incomplete/a")));
+}
+
+// Whoever takes its file away has it publish the next one of that name.
+TEST_F(GlanceWriterTest, IsNotDeprivedOfItsFileByEviction) {
+  glance_opens();
+  glance_writes(kMiB);
+  files::last_write_time(path("incomplete/a"), files::file_time_type::clock::now() - 48h);
+  const auto layout = CacheLayout::open(config_.cache_dir, CacheLayout::Access::kTool).value();
+  const ImageId id = ImageId::parse("a").value();
+  EXPECT_EQ(evict(layout, nullptr, id).error().kind, ErrorKind::kBusy);
+  EXPECT_TRUE(prune(layout, nullptr, 0, false)->files.empty());
+  EXPECT_TRUE(clean(layout, 0s, false)->files.empty());
+  glance_.close();  // and is about to rename it
+  files::last_write_time(path("incomplete/a"), files::file_time_type::clock::now());
+  EXPECT_EQ(evict(layout, nullptr, id).error().kind, ErrorKind::kBusy);
+  EXPECT_TRUE(prune(layout, nullptr, 0, false)->files.empty());
+  files::last_write_time(path("incomplete/a"), files::file_time_type::clock::now() - 2min);
+  EXPECT_TRUE(evict(layout, nullptr, id));
 }
 
 TEST_F(GlanceWriterTest, AtAnyMomentOfAWholeRead) {

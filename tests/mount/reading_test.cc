@@ -407,7 +407,7 @@ TEST_F(Reading, GoesOnWhenAnIncompleteImageIsRemoved) {
   std::filesystem::remove(mount_->cache_dir() + "/incomplete/image");
   reader.join();
   EXPECT_EQ(read, bytes);
-  EXPECT_FALSE(std::filesystem::exists(mount_->cache_dir() + "/image"));
+  EXPECT_TRUE(mount_->wait_state("image", "cached"));
   EXPECT_EQ(mount_->read_all("image"), bytes);
 }
 

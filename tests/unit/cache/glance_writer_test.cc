@@ -212,6 +212,8 @@ TEST_F(GlanceWriterTest, WhenAllBytesAreHereAndTheChecksumIsNot) {
 }
 
 // Its own file was removed in the middle, and we have begun one: its rename, by name, takes ours.
+// SEMANTICS: An unfinished file of ours that Glance's rename calls cached is not served as such; it
+// is taken back, and its fill goes on.
 TEST_F(GlanceWriterTest, WhoseRenameTakesOurUnfinishedFile) {
   for (const bool marked : {true, false}) {
     auto handle = open();
@@ -284,6 +286,8 @@ TEST_F(GlanceWriterTest, WhatWasThrownAwayIsStillOurs) {
   EXPECT_FALSE(files::exists(path("invalid/a")));
 }
 
+// SEMANTICS: An incomplete image whose file somebody removed is cached all the same when all of it
+// was read.
 TEST_F(GlanceWriterTest, WhatItsCleanerRemovedIsCachedAllTheSame) {
   auto handle = open();
   expect_right(*handle, {0, 4096});
@@ -295,6 +299,8 @@ TEST_F(GlanceWriterTest, WhatItsCleanerRemovedIsCachedAllTheSame) {
 }
 
 // Whoever takes its file away has it publish the next one of that name.
+// SEMANTICS: An incomplete file that another program has open, or wrote to within the last minute,
+// is not evicted.
 TEST_F(GlanceWriterTest, IsNotDeprivedOfItsFileByEviction) {
   glance_opens();
   glance_writes(kMiB);

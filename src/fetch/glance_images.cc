@@ -20,7 +20,6 @@
 namespace imgcachefs {
 namespace {
 
-constexpr std::chrono::milliseconds kOneTryTime{3000};
 constexpr size_t kLongestRecord = 4 << 20;
 constexpr size_t kLongestPage = 32 << 20;
 // Of one listing. Glance's own default is 25 images a page when it does not like to be asked for
@@ -148,12 +147,7 @@ Result<HttpAnswer> GlanceImages::get(const std::string& target, size_t body_limi
                           .good = {200, 300, 401},
                           .body_limit = body_limit,
                           .retries = retries_};
-    if (patience == Patience::kOneTry) {
-      question.retries = 0;
-      const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
-          std::chrono::steady_clock::now() - begin);
-      question.request.total_timeout = std::max(kOneTryTime - spent, std::chrono::milliseconds(1));
-    }
+    question.limit(patience, begin);
     auto answer = ask(client_, stats_, question, stop);
     if (!answer || answer->head.status == 200) return answer;
     ++stats_.errors;

@@ -33,6 +33,14 @@ class BodyBuffer : public ResponseHandler {
 
 }  // namespace
 
+void HttpQuestion::limit(Patience patience, std::chrono::steady_clock::time_point begin) {
+  if (patience == Patience::kFull) return;
+  retries = 0;
+  const auto spent = std::chrono::duration_cast<std::chrono::milliseconds>(
+      std::chrono::steady_clock::now() - begin);
+  request.total_timeout = std::max(kOneTryTime - spent, std::chrono::milliseconds(1));
+}
+
 Result<HttpAnswer> ask(HttpClient& client, UpstreamStats& stats, const HttpQuestion& question,
                        std::stop_token stop) {
   const std::string what = redacted_url(question.request.url);

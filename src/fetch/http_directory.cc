@@ -18,7 +18,6 @@
 namespace imgcachefs {
 namespace {
 
-constexpr std::chrono::milliseconds kOneTryTime{3000};
 constexpr size_t kLongestListing = 64 << 20;
 
 class HttpDirectory : public Upstream {
@@ -68,10 +67,7 @@ class HttpDirectory : public Upstream {
 
 HttpQuestion HttpDirectory::question(std::string url, Patience patience) const {
   HttpQuestion question{.request = {.url = std::move(url)}, .good = {200}, .retries = retries_};
-  if (patience == Patience::kOneTry) {
-    question.retries = 0;
-    question.request.total_timeout = kOneTryTime;
-  }
+  question.limit(patience);
   return question;
 }
 

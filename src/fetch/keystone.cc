@@ -24,7 +24,6 @@ using std::chrono::seconds;
 using Clock = std::chrono::steady_clock;
 
 constexpr size_t kLongestAnswer = 4 << 20;  // a catalogue of many regions is some 100 KiB
-constexpr milliseconds kShortTry{3000};
 constexpr milliseconds kMostEarly{60'000};
 constexpr milliseconds kLongestLife = std::chrono::hours(24 * 366);  // far from the clock's end
 constexpr seconds kRefusalHolds{10};
@@ -145,10 +144,7 @@ Result<HeldToken> KeystoneAccess::ask_keystone(Patience patience, std::stop_toke
       .good = {200, 201},
       .body_limit = kLongestAnswer,
       .retries = retries_};
-  if (patience == Patience::kOneTry) {
-    question.retries = 0;
-    question.request.total_timeout = kShortTry;
-  }
+  question.limit(patience);
   const auto began = Clock::now();  // the token was issued later
   auto answer = ask(client_, stats_, question, stop);
   if (!answer) {

@@ -44,7 +44,8 @@ class SharedQuestion {
   // and must be quick; `ask` runs in this thread, in one at a time.
   template <typename WillDo, typename Ask>
   Result<Known> answer(const Asker& asker, WillDo will_do, Ask ask) {
-    const auto deadline = std::chrono::steady_clock::now() + kLongestShortWait;
+    // Who waits for others with Patience::kOneTry does so no longer than one try takes.
+    const auto deadline = std::chrono::steady_clock::now() + kOneTryTime;
     std::unique_lock lock(mutex_);
     const uint64_t oldest_good = asker.fresh ? asked_ + 1 : answered_ + 1;
     const uint64_t failed_before = failed_;
@@ -99,9 +100,6 @@ class SharedQuestion {
   }
 
  private:
-  // Who waits for others with Patience::kOneTry does so no longer than one try takes.
-  static constexpr std::chrono::milliseconds kLongestShortWait{3000};
-
   bool failure_is_of(const Asker& asker) const {
     return error_->kind != ErrorKind::kCancelled &&
            (asker.patience == Patience::kOneTry || failed_patience_ == Patience::kFull);

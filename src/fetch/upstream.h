@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -58,8 +59,9 @@ class ByteSink {
 // How much trouble a question is worth.
 enum class Patience {
   kFull,    // all retries
-  kOneTry,  // one attempt of a few seconds: for what can be answered from the cache as well
+  kOneTry,  // one attempt, of kOneTryTime: for what can be answered from the cache as well
 };
+constexpr std::chrono::milliseconds kOneTryTime{3000};
 
 struct ReadOutcome {
   unsigned attempts = 1;  // HTTP requests it took

@@ -118,21 +118,22 @@ void Prefetcher::finished(const ImageId& id, const Status& status) {
       attempt.changed = false;
       say = !attempt.error || attempt.error->kind != status.error().kind;
       attempt.error = status.error();
-      wait = pause(++attempt.failures);
+      // It was fetched to its end, for nothing: not again every few seconds.
+      const bool corrupt = status.error().kind == ErrorKind::kCorrupt;
+      wait = pause(++attempt.failures, corrupt ? pace_.longest_pause : pace_.first_pause);
       attempt.next = clock_() + wait;
     }
   }
   if (say)
-    spdlog::warn(
-        "{}: cannot be cached now and stays queued: {}; tried again in {} s, then more rarely",
-        id.str(), status.error().message,
-        std::chrono::duration_cast<std::chrono::seconds>(wait).count());
+    spdlog::warn("{}: cannot be cached now and stays queued: {}; tried again in {} s", id.str(),
+                 status.error().message,
+                 std::chrono::duration_cast<std::chrono::seconds>(wait).count());
   const bool cancelled = !status && status.error().kind == ErrorKind::kCancelled;
   if (task_ && !cancelled) task_->poke();  // for the next one
 }
 
-std::chrono::milliseconds Prefetcher::pause(unsigned failures) {
-  auto pause = pace_.first_pause;
+std::chrono::milliseconds Prefetcher::pause(unsigned failures, std::chrono::milliseconds first) {
+  auto pause = first;
   for (unsigned i = 1; i < failures && pause < pace_.longest_pause; ++i) pause *= 2;
   pause = std::min(pause, pace_.longest_pause);
   // Hosts that failed together shall not come back together.

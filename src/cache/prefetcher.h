@@ -26,10 +26,10 @@
 namespace imgcachefs {
 
 struct PrefetchPace {
-  unsigned at_once = 3;                         // images
-  std::chrono::milliseconds look_every{1000};   // at the queue
-  std::chrono::milliseconds first_pause{5000};  // after a failure; doubled by each one more
-  std::chrono::milliseconds longest_pause{600000};
+  unsigned at_once = 3;                             // images
+  std::chrono::milliseconds look_every{1000};       // at the queue
+  std::chrono::milliseconds first_pause{5000};      // after a failure; doubled by each one more
+  std::chrono::milliseconds longest_pause{600000};  // and after a wrong checksum from the first on
 };
 
 class Prefetcher {
@@ -67,7 +67,8 @@ class Prefetcher {
   };
   std::vector<StoredFile> uncached();
   void finished(const ImageId& id, const Status& status);
-  std::chrono::milliseconds pause(unsigned failures);  // with mutex_ held
+  // `first`: after the first failure. With mutex_ held.
+  std::chrono::milliseconds pause(unsigned failures, std::chrono::milliseconds first);
 
   const ImageQueue queue_;
   const CacheLayout& layout_;

@@ -122,6 +122,19 @@ TEST_F(PrefetcherTest, WhatFailsIsTriedAgainAfterAPauseThatGrowsToALimit) {
   end("a", {});
 }
 
+TEST_F(PrefetcherTest, AWrongChecksumIsTriedAgainAfterTheLongestPauseFromTheFirstOn) {
+  make();
+  queue("a");
+  prefetcher_->round();
+  for (int attempt = 1; attempt <= 3; ++attempt) {
+    end("a", failure(ErrorKind::kCorrupt));
+    const auto pause = pause_until_begun();
+    EXPECT_GE(pause, 600s) << attempt;
+    EXPECT_LE(pause, 661s) << attempt;
+  }
+  end("a", {});
+}
+
 TEST_F(PrefetcherTest, AFailureHoldsUpNoOther) {
   make();
   queue("bad");

@@ -104,17 +104,31 @@ void CacheRecords::put(const IndexRecord& record) {
   records_.insert_or_assign(record.id, record);
 }
 
-void CacheRecords::set_validator(const ImageId& id, const Validator& validator) {
-  std::optional<IndexRecord> record;
-  {
-    std::lock_guard lock(mutex_);
-    auto at = records_.find(id);
-    if (at == records_.end()) return;
-    at->second.validator = validator;
-    record = at->second;  // without the hits that are still to be written: they are added to it
+// From the index as it is now: others count hits in it and pin. The hits that are still to be
+// written are added to it later.
+template <typename Change>
+void CacheRecords::change(const ImageId& id, Change change) {
+  auto found = index_.find(id);
+  if (found && !*found) return;
+  Status written = found ? Status{} : fail(found.error());
+  if (written) {
+    change(**found);
+    written = index_.put(**found);
   }
-  if (auto written = index_.put(*record); !written)
-    spdlog::warn("{}: not written to the index: {}", id.str(), written.error().message);
+  if (!written) spdlog::warn("{}: not written to the index: {}", id.str(), written.error().message);
+  std::lock_guard lock(mutex_);
+  if (auto at = records_.find(id); at != records_.end()) change(at->second);
+}
+
+void CacheRecords::set_validator(const ImageId& id, const Validator& validator) {
+  change(id, [&](IndexRecord& record) { record.validator = validator; });
+}
+
+void CacheRecords::set_verified(const ImageId& id, const Digest& checksum) {
+  change(id, [&](IndexRecord& record) {
+    record.checksum = checksum;
+    record.verified = true;
+  });
 }
 
 void CacheRecords::remove(const ImageId& id) {

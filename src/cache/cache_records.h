@@ -28,10 +28,13 @@ class CacheRecords {
   void stage(int fd, const IndexRecord& record);             // CacheIndex::stage
   void put(const IndexRecord& record);
   void set_validator(const ImageId& id, const Validator& validator);  // of a version that had none
+  void set_verified(const ImageId& id, const Digest& checksum);       // its bytes on disk have it
   void remove(const ImageId& id);
   size_t size() const;
 
  private:
+  template <typename Change>
+  void change(const ImageId& id, Change change);
   void add_pending(IndexRecord& record) const;  // with mutex_ held
 
   CacheIndex& index_;

@@ -22,6 +22,7 @@ class CachedImage final : public Image {
   ImageAttr attr() const override;
   ImageDetails details() const override;
 
+  const struct stat& st() const { return st_; }
   bool is(const struct stat& st) const;  // the same file, untouched since
 
   // kStale: the file is gone or another by now. Holds it with a shared flock while open.

@@ -41,11 +41,11 @@ bool CachedImages::asks_upstream(const ImageId& id) const {
 }
 
 void CachedImages::open(const std::shared_ptr<CachedImage>& image, OpenDone done) {
-  if (!asks_upstream(image->id())) return open_file(*image, done);
+  if (!asks_upstream(image->id())) return open_file(image, nullptr, done);
   inquiries_.ask(image->id(), Patience::kOneTry,
                  [this, image, done = std::move(done)](const Result<ImageInfo>& said) {
                    if (auto good = heard(*image, said); !good) return done(fail(good.error()));
-                   open_file(*image, done);
+                   open_file(image, said ? &*said : nullptr, done);
                  });
 }
 
@@ -92,15 +92,32 @@ Status CachedImages::heard(const CachedImage& image, const Result<ImageInfo>& sa
   }
 }
 
-void CachedImages::open_file(const CachedImage& image, const OpenDone& done) {
-  auto handle = image.open();
-  if (handle) {
+void CachedImages::open_file(const std::shared_ptr<CachedImage>& image, const ImageInfo* said,
+                             const OpenDone& done) {
+  auto handle = image->open();
+  const bool opened = handle.has_value();
+  if (opened) {
     ++hits_;
-    records_.hit(image.id());
+    records_.hit(image->id());
   } else {
-    table_.forget_cached(image.id());
+    table_.forget_cached(image->id());
   }
   done(std::move(handle));
+  if (opened) have_verified(image, said);
+}
+
+void CachedImages::have_verified(const std::shared_ptr<CachedImage>& image, const ImageInfo* said) {
+  const bool outage = steady_clock::now() < outage_until_.load();
+  if ((!said && outage) || !adopted_.claim(*image)) return;
+  if (said) return adopted_.verify(image, *said);
+  // It was asked before, by a look-up; what it said of the checksum was not kept.
+  inquiries_.ask(image->id(), Patience::kOneTry, [this, image](const Result<ImageInfo>& answer) {
+    if (answer && agrees(*answer, *image)) return adopted_.verify(image, *answer);
+    adopted_.release(image->id());
+    if (!answer && answer.error().kind != ErrorKind::kNotFound &&
+        answer.error().kind != ErrorKind::kDenied)
+      outage_until_ = steady_clock::now() + kOutagePause;
+  });
 }
 
 bool CachedImages::agrees(const ImageInfo& said, const CachedImage& image) {

@@ -12,6 +12,7 @@
 #include <memory>
 #include <string>
 
+#include "cache/adopted_images.h"
 #include "cache/cache_layout.h"
 #include "cache/cache_records.h"
 #include "cache/cached_image.h"
@@ -26,13 +27,14 @@ namespace imgcachefs {
 class CachedImages {
  public:
   CachedImages(const StoreConfig& config, const CacheLayout& layout, CacheRecords& records,
-               ImageTable& table, SpaceBudget& budget, Inquiries& inquiries)
+               ImageTable& table, SpaceBudget& budget, Inquiries& inquiries, AdoptedImages& adopted)
       : config_(config),
         layout_(layout),
         records_(records),
         table_(table),
         budget_(budget),
-        inquiries_(inquiries) {}
+        inquiries_(inquiries),
+        adopted_(adopted) {}
 
   std::shared_ptr<CachedImage> find(const ImageId& id);  // nullptr: it is not cached
 
@@ -57,7 +59,10 @@ class CachedImages {
   bool asks_upstream(const ImageId& id) const;
   // Takes in what upstream said, and does what follows. An error: it is not to be opened.
   Status heard(const CachedImage& image, const Result<ImageInfo>& said);
-  void open_file(const CachedImage& image, const OpenDone& done);
+  // `said`: what upstream answered to this open, if it was asked.
+  void open_file(const std::shared_ptr<CachedImage>& image, const ImageInfo* said,
+                 const OpenDone& done);
+  void have_verified(const std::shared_ptr<CachedImage>& image, const ImageInfo* said);
 
   const StoreConfig& config_;
   const CacheLayout& layout_;
@@ -65,6 +70,7 @@ class CachedImages {
   ImageTable& table_;
   SpaceBudget& budget_;
   Inquiries& inquiries_;
+  AdoptedImages& adopted_;
   std::atomic<uint64_t> hits_{0};
   std::atomic<unsigned> refreshing_{0};
   std::atomic<std::chrono::steady_clock::time_point> outage_until_{};

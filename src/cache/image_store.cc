@@ -54,6 +54,7 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       workers_("worker", kWorkers),
       askers_("asker", kAskers),
       openers_("opener", kOpeners),
+      verifier_("verifier", 1),
       transfers_(config.connections),
       context_{config_,  layout_, upstream,  budget_,          transfers_,
                workers_, askers_, throttle_, stop_.get_token()},
@@ -81,8 +82,11 @@ Status ImageStore::start() {
   if (!index) return fail(index.error());
   index_ = std::move(*index);
   records_ = std::make_unique<CacheRecords>(*index_);
-  cached_ =
-      std::make_unique<CachedImages>(config_, layout_, *records_, table_, budget_, inquiries_);
+  adopted_ = std::make_unique<AdoptedImages>(
+      layout_, *records_, upstream_, verifier_, stop_.get_token(),
+      [this](const CachedImage& image, uint64_t freed) { found_wrong(image, freed); });
+  cached_ = std::make_unique<CachedImages>(config_, layout_, *records_, table_, budget_, inquiries_,
+                                           *adopted_);
   if (auto ours = claim_directory(); !ours) return ours;
   take_back_all_unfinished(layout_);
   auto cached = layout_.list(Place::kCached);
@@ -245,6 +249,7 @@ void ImageStore::image_committed(const RemoteImage& image, const std::optional<D
   auto st = posix::stat_at(layout_.dir(Place::kCached), image.id().str());
   const auto cached_at = st ? wall_time(st->st_mtim) : std::chrono::system_clock::now();
   records_->put(new_record(image, cached_at, checksum, verified));
+  if (st && !verified) adopted_->has_no_checksum(image.id(), *st);
   if (!table_.remove(image, "")) {
     // Another version became current in the last moment: who reads this one keeps it, nobody else.
     if (auto cached = cached_->find(image.id())) cached_->drop(*cached, "changed upstream");
@@ -263,6 +268,13 @@ void ImageStore::image_died(const RemoteImage& image, const Error& error) {
 }
 
 void ImageStore::forget_bytes(const RemoteImage& image) {
+  if (forget_bytes_) forget_bytes_(image);
+}
+
+void ImageStore::found_wrong(const CachedImage& image, uint64_t freed) {
+  table_.forget_cached(image.id());  // its next look-up has another node
+  budget_.freed(freed);
+  ++counters_.verify_failures;
   if (forget_bytes_) forget_bytes_(image);
 }
 
@@ -358,9 +370,13 @@ StoreStatus ImageStore::status() const {
   status.incomplete = count(Place::kIncomplete);
   status.invalid = count(Place::kInvalid);
   status.queued = count(Place::kQueue);
-  status.counters = {cached_->hits(),        counters_.misses,          counters_.fills_completed,
-                     counters_.fills_failed, counters_.verify_failures, counters_.evicted_images,
-                     counters_.evicted_bytes};
+  status.counters = {.hits = cached_->hits(),
+                     .misses = counters_.misses,
+                     .fills_completed = counters_.fills_completed,
+                     .fills_failed = counters_.fills_failed,
+                     .verify_failures = counters_.verify_failures,
+                     .evicted_images = counters_.evicted_images,
+                     .evicted_bytes = counters_.evicted_bytes};
   for (const auto& image : table_.remotes()) {
     auto fill = image->fill();
     if (!fill) continue;
@@ -387,6 +403,7 @@ void ImageStore::shutdown() {
   catalogue_.close();
   askers_.close();
   openers_.close();
+  verifier_.close();
   workers_.close();
   // Those that were being opened meanwhile, and the last word of all of them to the disk.
   for (const auto& image : table_.remotes()) {

@@ -15,12 +15,14 @@
 //     worker    (2)              hash, commit, look at chunks of an earlier run
 //     keeper    (1)              saves chunk maps twice a second, lets go of idle fills
 //     prefetcher (1)             takes up what is queued                     prefetcher.h
+//     verifier  (1)              hashes what was adopted, at low priority     adopted_images.h
 //     janitor   (1)              hits every two seconds; prune and clean every janitor_interval
 //
 // Locks, and what each protects. They are taken in this order, most of them alone; none is held
-// across I/O, a call to upstream or a callback, but for the three whose purpose it is.
+// across I/O, a call to upstream or a callback, but for those whose purpose it is, as said there.
 //     Fill::reserve_mutex_     promises to one image             held across an eviction
 //     SpaceBudget::evicting_   one eviction at a time            held while files are unlinked
+//     SqliteIndex, XattrIndex  one call of the index             held across its I/O
 //     Fill::map_mutex_         the saved map of one image        held while it is written
 //     CacheLayout::names_mutex names in incomplete/              held while one is renamed
 //     ImageTable::mutex_       which image stands for which ID
@@ -30,6 +32,9 @@
 //     NamedImages::mutex_      what names were heard to mean; ImageTable::mutex_ after it
 //     Catalogue::mutex_, Inquiries::mutex_   what upstream said, and who waits for it
 //     Prefetcher::mutex_       what is being tried of the queue
+//     AdoptedImages::mutex_    which files were held against upstream's checksum
+//     Catalogue::asking_       one question for the catalogue    held while upstream is asked
+//     Catalogue::mutex_, NamedImages::mutex_, Inquiries::mutex_  what upstream said, who waits for it
 //     SpaceBudget::mutex_, TransferQueue::mutex_, WorkerPool::mutex_, Throttle::mutex_   leaves
 #pragma once
 
@@ -40,6 +45,7 @@
 #include <vector>
 
 #include "base/periodic_task.h"
+#include "cache/adopted_images.h"
 #include "cache/cache_records.h"
 #include "cache/cached_images.h"
 #include "cache/catalogue.h"
@@ -127,6 +133,7 @@ class ImageStore final : private RemoteImageOwner {
   void forget_bytes(const RemoteImage& image) override;
   void handle_closed() override;
 
+  void found_wrong(const CachedImage& image, uint64_t freed);
   uint64_t evict(uint64_t bytes);
   void account(const struct Removals& removed, const char* reason);
   void recount();
@@ -139,6 +146,7 @@ class ImageStore final : private RemoteImageOwner {
   CacheLayout layout_;
   std::unique_ptr<CacheIndex> index_;
   std::unique_ptr<CacheRecords> records_;
+  std::unique_ptr<AdoptedImages> adopted_;
   std::unique_ptr<CachedImages> cached_;
   SpaceBudget budget_;
   Throttle throttle_;
@@ -153,6 +161,7 @@ class ImageStore final : private RemoteImageOwner {
   WorkerPool workers_;
   WorkerPool askers_;
   WorkerPool openers_;
+  WorkerPool verifier_;
   TransferQueue transfers_;
   FillContext context_;
   Inquiries inquiries_;

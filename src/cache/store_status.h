@@ -39,8 +39,6 @@ struct QueueStatus {
 struct StoreCounters {
   uint64_t hits = 0;    // opens of cached images
   uint64_t misses = 0;  // opens of others
-  uint64_t hit_bytes = 0,
-           miss_bytes = 0;  // read from images that were, were not cached when opened
   uint64_t fills_completed = 0, fills_failed = 0;
   uint64_t verify_failures = 0;
   uint64_t evicted_images = 0, evicted_bytes = 0;

@@ -1,19 +1,16 @@
 // Verification: what is on disk of a cached image against the checksum that was published for it.
 //
-// For imgcachectl and for the daemon, at any time and beside each other: the file is held with a
-// shared flock while it is read, so that it is not evicted meanwhile; afterwards its name must
-// still mean it. It is read past the page cache where the file system can (O_DIRECT): what the disk
-// has is asked for, and what guests use stays in memory; and without a new access time where that
-// is allowed (O_NOATIME).
+// For imgcachectl, at any time and beside a daemon. (A daemon does so by itself for what it
+// adopted: adopted_images.h.)
 #pragma once
 
-#include <cstdint>
-#include <functional>
 #include <optional>
+#include <string>
 
 #include "base/digest.h"
 #include "cache/cache_index.h"
 #include "cache/cache_layout.h"
+#include "cache/held_image.h"
 
 namespace imgcachefs {
 
@@ -30,13 +27,13 @@ struct Verification {
   std::optional<Digest> actual;    // unless kUnknown
 };
 
-// Told how many bytes of the image were hashed so far; false ends it (kCancelled).
-using VerifyProgress = std::function<bool(uint64_t bytes)>;
-
 // Takes as long as reading the whole image. `index` may be nullptr: then nothing is known.
 // kNotFound: it is not cached. kStale: it was replaced or removed meanwhile. kBusy: it is being
 // evicted.
 Result<Verification> verify_cached(const CacheLayout& layout, CacheIndex* index, const ImageId& id,
                                    const VerifyProgress& progress);
+
+// What is to be said of an image that is wrong.
+std::string wrong_checksum(const ImageId& id, const Digest& expected, const Digest& actual);
 
 }  // namespace imgcachefs

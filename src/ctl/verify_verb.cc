@@ -78,10 +78,7 @@ Result<ExitCode> run_verify(const CommandLine& command, const CacheView& cache) 
         break;
       case Verdict::kWrong:
         report.failed(
-            id,
-            fmt::format("{}: wrong checksum: {} was published, the bytes on disk have {}; "
-                        "moved to invalid/",
-                        id.str(), verified->expected->tagged(), verified->actual->tagged()),
+            id, wrong_checksum(id, *verified->expected, *verified->actual) + "; moved to invalid/",
             ExitCode::kVerificationFailed);
         break;
       case Verdict::kUnknown:

@@ -1,8 +1,8 @@
 // Adopting the cache directory of a real glance-api, and leaving it to Glance again.
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
-
 #include <unistd.h>
 
 #include <filesystem>
@@ -14,6 +14,7 @@
 #include "support/fault_server.h"
 #include "support/mounted.h"
 #include "support/nginx.h"
+#include "support/program.h"
 
 namespace imgcachefs::test {
 namespace {
@@ -21,6 +22,8 @@ namespace {
 namespace fs = std::filesystem;
 using nlohmann::json;
 using testing::ElementsAre;
+using testing::HasSubstr;
+using testing::StartsWith;
 
 constexpr uint64_t kSize = 300'000;
 const std::string kA = "aaaaaaaa-0000-4000-8000-000000000001";
@@ -175,6 +178,50 @@ TEST_P(Adoption, GlancesToolsPruneCleanAndPrefetchUnderAMount) {
   // Deleted in Glance, it is gone from the cache, and from the list.
   glance_->remove(kB);
   EXPECT_THAT(listed(), ElementsAre(kA, kC));
+}
+
+TEST_P(Adoption, AFileThatWasHarmedSinceIsFoundAndFetchedAnew) {
+  start_glance();
+  for (const std::string& id : {kA, kB}) download(id);
+  glance_->stop();  // what is in memory only comes to the disk
+  for (const std::string& source : {nginx_->url(), "glance+" + glance_->url()}) {
+    SCOPED_TRACE(source);
+    // A directory has one source; and Glance, which may be the source, is to keep its own.
+    TempDir dir;
+    const std::string cache = dir.file("cache");
+    ASSERT_TRUE(run({"cp", "-a", glance_->cache_dir(), cache}).ok());
+    std::string harmed = bytes_of(kA);
+    harmed[kSize / 2] ^= 1;
+    // In place: row and attributes stay what Glance made them.
+    std::fstream(cache + "/" + kA, std::ios::in | std::ios::out | std::ios::binary) << harmed;
+    glance_->start();
+    mount_.emplace(MountSpec{.source = source,
+                             .options = {"driver=" + GetParam()},
+                             .arguments = {},
+                             .env = {},
+                             .cache_dir = cache});
+    ASSERT_EQ(mount_->status()["driver"], GetParam());
+    for (const std::string& id : {kA, kB}) EXPECT_EQ(mount_->xattr(id, "verified"), "0");
+
+    const int open_since_before = ::open(mount_->path(kA).c_str(), O_RDONLY);
+    ASSERT_GE(open_since_before, 0);
+    ASSERT_TRUE(wait_until([&] { return fs::exists(cache + "/invalid/" + kA); }));
+    EXPECT_EQ(mount_->read_all(kA), bytes_of(kA));
+    EXPECT_EQ(mount_->xattr(kA, "verified"), "1");
+    EXPECT_THAT(mount_->log(), HasSubstr(kA + ": wrong checksum"));
+    EXPECT_EQ(read_fd(open_since_before).bytes, harmed);
+    ::close(open_since_before);
+
+    EXPECT_EQ(mount_->read_all(kB), bytes_of(kB));
+    EXPECT_TRUE(wait_until([&] { return mount_->xattr(kB, "verified") == "1"; }));
+    const auto sum = mount_->xattr(kB, "checksum");
+    ASSERT_TRUE(sum);
+    EXPECT_THAT(*sum, StartsWith(source.starts_with("glance+") ? "sha512:" : "sha256:"));
+    EXPECT_EQ(mount_->unmount(), 0);
+    glance_->stop();
+  }
+  EXPECT_EQ(nginx_->sent_bytes("/" + kA), kSize);
+  EXPECT_EQ(nginx_->sent_bytes("/" + kB), 0u);
 }
 
 INSTANTIATE_TEST_SUITE_P(Drivers, Adoption, testing::Values("sqlite", "xattr"),

@@ -43,6 +43,9 @@ class FakeUpstream final : public Upstream, public ImageNames {
     RangeSupport ranges = RangeSupport::kYes;
     std::string name = {};  // an upstream with_names() only
     int created = 0;        // seconds since the epoch
+    // What it says until somebody wants a fresh answer, and whether stat() tells it too.
+    std::optional<Digest> outdated_digest = {};
+    bool stat_tells_digest = false;
   };
 
   // To be called before it is given to anybody: images have names, and the catalogue says as much
@@ -107,6 +110,10 @@ class FakeUpstream final : public Upstream, public ImageNames {
     std::lock_guard lock(mutex_);
     return names_patience_;
   }
+  unsigned digests_asked() const {
+    std::lock_guard lock(mutex_);
+    return digests_asked_;
+  }
   unsigned stats_asked() const {
     std::lock_guard lock(mutex_);
     return stats_asked_;
@@ -149,14 +156,17 @@ class FakeUpstream final : public Upstream, public ImageNames {
     return entries;
   }
 
-  Result<std::optional<Digest>> digest(const ImageInfo& info, bool, std::stop_token stop) override {
+  Result<std::optional<Digest>> digest(const ImageInfo& info, bool fresh,
+                                       std::stop_token stop) override {
     std::unique_lock lock(mutex_);
+    ++digests_asked_;
     opened_.wait(lock, stop, [this] { return !digest_gate_; });
     if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "cancelled");
     if (error_) return fail(*error_);
     auto at = images_.find(info.id.str());
     if (at == images_.end()) return std::optional<Digest>();
-    return at->second.digest;
+    const Image& image = at->second;
+    return !fresh && image.outdated_digest ? image.outdated_digest : image.digest;
   }
 
   Result<ReadOutcome> read(const ImageInfo& info, ByteRange range, ByteSink& sink,
@@ -191,7 +201,8 @@ class FakeUpstream final : public Upstream, public ImageNames {
 
  private:
   static ImageInfo info_of(const ImageId& id, const Image& image) {
-    return ImageInfo{id, image.bytes.size(), {image.etag, ""}, {}, image.ranges, {}};
+    return ImageInfo{id, image.bytes.size(), {image.etag, ""},
+                     {}, image.ranges,       image.stat_tells_digest ? image.digest : std::nullopt};
   }
   CatalogueEntry entry_of(const std::string& text, const Image& image) const {
     CatalogueEntry entry{ImageId::parse(text).value()};
@@ -213,7 +224,7 @@ class FakeUpstream final : public Upstream, public ImageNames {
   std::optional<Error> error_;
   std::vector<ByteRange> reads_;
   uint64_t sent_ = 0;
-  unsigned stats_asked_ = 0, lists_asked_ = 0, names_asked_ = 0;
+  unsigned stats_asked_ = 0, lists_asked_ = 0, names_asked_ = 0, digests_asked_ = 0;
   UpstreamStats stats_;
 };
 

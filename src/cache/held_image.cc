@@ -14,6 +14,7 @@
 #include <thread>
 
 #include "cache/glance_attributes.h"
+#include "cache/unfinished.h"
 
 namespace imgcachefs {
 namespace {

@@ -6,6 +6,7 @@
 #include <tuple>
 #include <unordered_map>
 
+#include "cache/chunk_map_file.h"
 #include "cache/index_driver.h"
 #include "cache/unfinished.h"
 #include "ctl/mount.h"
@@ -14,12 +15,24 @@ namespace imgcachefs {
 
 namespace {
 
-// An incomplete file of ours, which has a map, is longer than its image.
+// Whether a daemon fills it: Glance locks no file. (image_file.h)
+bool is_held(const CacheLayout& layout, const ImageId& id) {
+  auto fd = posix::open_unnoticed_at(layout.dir(Place::kIncomplete), id.str(),
+                                     O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  return fd && !posix::try_lock(fd->get(), posix::LockMode::kExclusive);
+}
+
+// An incomplete file of ours is longer than its image. It has a map, or will have one in a moment.
 void drop_tail(const CacheLayout& layout, Place place, StoredFile& file) {
-  if (place != Place::kIncomplete || layout.dir(Place::kMaps) < 0) return;
   const auto tail = static_cast<off_t>(kIncompleteTail);
-  if (file.st.st_size >= tail && posix::stat_at(layout.dir(Place::kMaps), file.id.str()))
-    file.st.st_size -= tail;
+  if (place != Place::kIncomplete || layout.dir(Place::kMaps) < 0 || file.st.st_size < tail) return;
+  bool ours;
+  auto map = ChunkMapFile::load(layout.dir(Place::kMaps), file.id.str());
+  if (map)  // Glance may have begun to fill the same file since
+    ours = static_cast<uint64_t>(file.st.st_size) == map->header.image_size + kIncompleteTail;
+  else
+    ours = map.error().kind != ErrorKind::kNotFound || is_held(layout, file.id);
+  if (ours) file.st.st_size -= tail;
 }
 
 }  // namespace

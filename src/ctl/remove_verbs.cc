@@ -2,8 +2,10 @@
 
 #include <fmt/format.h>
 
+#include <chrono>
 #include <cstdio>
 #include <set>
+#include <thread>
 
 #include "base/units.h"
 #include "cache/eviction.h"
@@ -13,6 +15,11 @@
 
 namespace imgcachefs {
 namespace {
+
+// A daemon lets go of a file a moment after its last reader has closed it. So long this is waited
+// for, by the whole command.
+constexpr std::chrono::milliseconds kLetGo{1000};
+constexpr std::chrono::milliseconds kTryAgain{20};
 
 void print(const CommandLine& command, const Removals& removals, Json also) {
   if (command.json) {
@@ -58,6 +65,24 @@ Result<uint64_t> default_max_size(const CacheView& cache) {
   return json["max_size"].get<uint64_t>();
 }
 
+bool is_pinned(const CacheView& cache, const ImageId& id) {
+  if (!cache.index()) return false;
+  auto row = cache.index()->find(id);
+  return row && *row && (*row)->pinned;
+}
+
+// What is in use is tried again until `deadline`.
+Result<Removals> evict_when_let_go(const CacheView& cache, const ImageId& id,
+                                   std::chrono::steady_clock::time_point deadline) {
+  for (;;) {
+    auto evicted = evict(cache.layout(), cache.index(), id);
+    if (evicted || evicted.error().kind != ErrorKind::kBusy ||
+        std::chrono::steady_clock::now() >= deadline || is_pinned(cache, id))
+      return evicted;
+    std::this_thread::sleep_for(kTryAgain);
+  }
+}
+
 }  // namespace
 
 Result<ExitCode> run_evict(const CommandLine& command, const CacheView& cache) {
@@ -70,8 +95,9 @@ Result<ExitCode> run_evict(const CommandLine& command, const CacheView& cache) {
   Removals removals;
   Json errors = Json::array();
   ExitCode code = ExitCode::kDone;
+  const auto deadline = std::chrono::steady_clock::now() + kLetGo;
   for (const ImageId& id : ids) {
-    auto evicted = evict(cache.layout(), cache.index(), id);
+    auto evicted = evict_when_let_go(cache, id, deadline);
     if (evicted) {
       removals.files.insert(removals.files.end(), evicted->files.begin(), evicted->files.end());
       removals.bytes += evicted->bytes;

@@ -1,8 +1,11 @@
 // The real imgcachectl on real directories: what DESIGN 2.6 promises to scripts.
 
+#include <map>
 #include <nlohmann/json.hpp>
+#include <thread>
 
-#include "cache/sqlite_index.h"
+#include "cache/chunk_map_file.h"
+#include "cache/index_driver.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "support/process.h"
@@ -21,7 +24,8 @@ using testing::HasSubstr;
 using testing::IsEmpty;
 using testing::StartsWith;
 
-class Imgcachectl : public testing::Test {
+// The driver.
+class Imgcachectl : public testing::TestWithParam<const char*> {
  protected:
   CommandResult ctl(std::vector<std::string> args) {
     args.insert(args.begin(), {test::built("imgcachectl"), "-c", cache_.dir()});
@@ -37,7 +41,8 @@ class Imgcachectl : public testing::Test {
   // A cache as a daemon leaves it.
   void make_cache() {
     layout_.emplace(CacheLayout::open(cache_.dir(), CacheLayout::Access::kDaemon).value());
-    index_ = open_sqlite_index(*layout_, true).value();
+    index_ = open_index(*layout_, GetParam()).value();
+    ASSERT_EQ(index_->driver(), GetParam());
   }
   void end_daemon() {
     index_.reset();
@@ -69,7 +74,7 @@ std::vector<std::string> ids(const json& images) {
   return out;
 }
 
-TEST_F(Imgcachectl, ListGivesGlancesRecordAndOursBesideIt) {
+TEST_P(Imgcachectl, ListGivesGlancesRecordAndOursBesideIt) {
   make_cache();
   cached("a", 1000);
   json expected = {{"image_id", "a"},
@@ -87,7 +92,7 @@ TEST_F(Imgcachectl, ListGivesGlancesRecordAndOursBesideIt) {
   EXPECT_EQ(ctl_json({"list"}), json::array({expected}));
 }
 
-TEST_F(Imgcachectl, ListIsWhatLiesInTheDirectory) {
+TEST_P(Imgcachectl, ListIsWhatLiesInTheDirectory) {
   make_cache();
   cached("b", 10);
   cached("gone", 10);
@@ -100,7 +105,7 @@ TEST_F(Imgcachectl, ListIsWhatLiesInTheDirectory) {
   EXPECT_EQ(images[0]["checksum"], nullptr);
 }
 
-TEST_F(Imgcachectl, ListsTheOtherPlaces) {
+TEST_P(Imgcachectl, ListsTheOtherPlaces) {
   make_cache();
   cached("a", 10);
   cache_.file("incomplete/half", 4096);
@@ -114,7 +119,29 @@ TEST_F(Imgcachectl, ListsTheOtherPlaces) {
   EXPECT_EQ(ctl({"list", "--queued", "--invalid"}).exit_code, 2);
 }
 
-TEST_F(Imgcachectl, ListForPeopleIsATable) {
+TEST_P(Imgcachectl, AnIncompleteImageIsAsLongAsItIs) {
+  make_cache();
+  const int maps = layout_->dir(Place::kMaps);
+  for (const char* name : {"ours", "glances-now"})
+    ASSERT_TRUE(ChunkMapFile::create(maps, name, {4096, 8192, {"\"e\"", ""}}));
+  cache_.file("incomplete/ours", 8193);
+  cache_.file("incomplete/begun", 8193);  // by a daemon, which has not saved its map yet
+  InUse daemon(cache_.path("incomplete/begun"));
+  cache_.file("incomplete/glances", 8193);
+  cache_.file("incomplete/glances-now", 5000);
+  const std::map<std::string, int> sizes = {
+      {"ours", 8192}, {"begun", 8192}, {"glances", 8193}, {"glances-now", 5000}};
+  const json images = ctl_json({"list", "--incomplete"});
+  EXPECT_EQ(images.size(), sizes.size());
+  for (const json& image : images) {
+    const std::string id = image["image_id"];
+    EXPECT_EQ(image["size"], sizes.at(id)) << id;
+    EXPECT_LE(image["cached_bytes"], image["size"]) << id;
+    EXPECT_EQ(ctl_json({"info", id})["size"], sizes.at(id)) << id;
+  }
+}
+
+TEST_P(Imgcachectl, ListForPeopleIsATable) {
   make_cache();
   cached("a-long-name", 3 << 20);
   cached("b", 10, 1795149842, true);
@@ -129,7 +156,7 @@ TEST_F(Imgcachectl, ListForPeopleIsATable) {
             "      yes\n");
 }
 
-TEST_F(Imgcachectl, InfoTellsOfOneImage) {
+TEST_P(Imgcachectl, InfoTellsOfOneImage) {
   make_cache();
   cached("a", 1000);
   json info = ctl_json({"info", "a"});
@@ -141,7 +168,7 @@ TEST_F(Imgcachectl, InfoTellsOfOneImage) {
   EXPECT_EQ(ctl_json({"info", "half"})["state"], "incomplete");
 }
 
-TEST_F(Imgcachectl, InfoOfWhatIsNotThereIs3) {
+TEST_P(Imgcachectl, InfoOfWhatIsNotThereIs3) {
   make_cache();
   CommandResult result = ctl({"info", "nothing"});
   EXPECT_EQ(result.exit_code, 3);
@@ -149,7 +176,7 @@ TEST_F(Imgcachectl, InfoOfWhatIsNotThereIs3) {
   EXPECT_THAT(result.out, IsEmpty());
 }
 
-TEST_F(Imgcachectl, StatusOfADirectoryTellsWhatLiesInIt) {
+TEST_P(Imgcachectl, StatusOfADirectoryTellsWhatLiesInIt) {
   make_cache();
   ASSERT_TRUE(index_->set_source("http://host/images/"));
   cached("a", 1000);
@@ -157,7 +184,7 @@ TEST_F(Imgcachectl, StatusOfADirectoryTellsWhatLiesInIt) {
   json status = ctl_json({"status"});
   EXPECT_EQ(status["cache_dir"], cache_.dir());
   EXPECT_EQ(status["source"], "http://host/images/");
-  EXPECT_EQ(status["driver"], "sqlite");
+  EXPECT_EQ(status["driver"], GetParam());
   EXPECT_EQ(status["mounted"], true);
   EXPECT_EQ(status["used"], 1000);
   EXPECT_EQ(status["images"],
@@ -167,7 +194,7 @@ TEST_F(Imgcachectl, StatusOfADirectoryTellsWhatLiesInIt) {
   EXPECT_THAT(ctl({"status"}).out, HasSubstr("images.cached: 1\n"));
 }
 
-TEST_F(Imgcachectl, EvictsImagesAndTheirRows) {
+TEST_P(Imgcachectl, EvictsImagesAndTheirRows) {
   make_cache();
   cached("a", 10);
   cached("b", 20);
@@ -181,7 +208,7 @@ TEST_F(Imgcachectl, EvictsImagesAndTheirRows) {
   EXPECT_TRUE(cache_.has("b"));
 }
 
-TEST_F(Imgcachectl, EvictSaysWhatItCouldNotDo) {
+TEST_P(Imgcachectl, EvictSaysWhatItCouldNotDo) {
   make_cache();
   cached("free", 10);
   cached("pinned", 10, 1795149842, true);
@@ -203,7 +230,22 @@ TEST_F(Imgcachectl, EvictSaysWhatItCouldNotDo) {
   EXPECT_EQ(errors[1]["exit_code"], 3);
 }
 
-TEST_F(Imgcachectl, EvictAllTakesAllThatMayGo) {
+TEST_P(Imgcachectl, EvictWaitsForADaemonThatIsAboutToLetGo) {
+  make_cache();
+  cached("a", 10);
+  cache_.file("incomplete/b", 10);
+  auto cached_file = std::make_unique<InUse>(cache_.path("a"));
+  auto fill = std::make_unique<InUse>(cache_.path("incomplete/b"));
+  std::jthread daemon([&] {
+    std::this_thread::sleep_for(300ms);
+    cached_file.reset();
+    fill.reset();
+  });
+  EXPECT_THAT(ids(ctl_json({"evict", "a", "b"})["images"]), ElementsAre("a", "b"));
+  EXPECT_FALSE(cache_.has("a"));
+}
+
+TEST_P(Imgcachectl, EvictAllTakesAllThatMayGo) {
   make_cache();
   cached("a", 10);
   cached("b", 10);
@@ -219,7 +261,7 @@ TEST_F(Imgcachectl, EvictAllTakesAllThatMayGo) {
   EXPECT_EQ(ctl({"evict", "--all", "d"}).exit_code, 2);
 }
 
-TEST_F(Imgcachectl, PruneTakesTheLeastRecentlyUsed) {
+TEST_P(Imgcachectl, PruneTakesTheLeastRecentlyUsed) {
   make_cache();
   cached("old", 1024, 1795000000);
   cached("new", 1024, 1795100000);
@@ -234,7 +276,7 @@ TEST_F(Imgcachectl, PruneTakesTheLeastRecentlyUsed) {
   EXPECT_THAT(ids(ctl_json({"list"})), ElementsAre("new"));
 }
 
-TEST_F(Imgcachectl, PruneKnowsItsLimitOrAsksForIt) {
+TEST_P(Imgcachectl, PruneKnowsItsLimitOrAsksForIt) {
   make_cache();
   cached("a", 10);
   CommandResult served = ctl({"prune"});  // by a daemon that shows no mount: this test
@@ -244,7 +286,7 @@ TEST_F(Imgcachectl, PruneKnowsItsLimitOrAsksForIt) {
   EXPECT_EQ(ctl_json({"prune"})["max_size"], 10ULL << 30);
 }
 
-TEST_F(Imgcachectl, CleanTakesInvalidAndStalledImages) {
+TEST_P(Imgcachectl, CleanTakesInvalidAndStalledImages) {
   make_cache();
   cached("a", 10);
   cache_.file("invalid/bad", 10);
@@ -258,7 +300,7 @@ TEST_F(Imgcachectl, CleanTakesInvalidAndStalledImages) {
   EXPECT_TRUE(cache_.has("a"));
 }
 
-TEST_F(Imgcachectl, WorksOnADirectoryThatNoDaemonHasSeen) {
+TEST_P(Imgcachectl, WorksOnADirectoryThatNoDaemonHasSeen) {
   cache_.file("a", 10);
   EXPECT_THAT(ids(ctl_json({"list"})), ElementsAre("a"));
   EXPECT_EQ(ctl_json({"status"})["driver"], nullptr);
@@ -268,7 +310,7 @@ TEST_F(Imgcachectl, WorksOnADirectoryThatNoDaemonHasSeen) {
   EXPECT_FALSE(cache_.has("incomplete"));
 }
 
-TEST_F(Imgcachectl, FailsOnWhatIsNoCache) {
+TEST_P(Imgcachectl, FailsOnWhatIsNoCache) {
   CommandResult missing = ctl({"list"});
   EXPECT_EQ(missing.exit_code, 1);
   EXPECT_THAT(missing.err, HasSubstr(cache_.dir()));
@@ -279,7 +321,7 @@ TEST_F(Imgcachectl, FailsOnWhatIsNoCache) {
   EXPECT_EQ(ctl({"list"}).exit_code, 1);
 }
 
-TEST_F(Imgcachectl, RefusesWrongUsage) {
+TEST_P(Imgcachectl, RefusesWrongUsage) {
   make_cache();
   const std::vector<std::vector<std::string>> wrong = {{},
                                                        {"frobnicate"},
@@ -306,7 +348,7 @@ TEST_F(Imgcachectl, RefusesWrongUsage) {
   }
 }
 
-TEST_F(Imgcachectl, HelpsAndTellsItsVersion) {
+TEST_P(Imgcachectl, HelpsAndTellsItsVersion) {
   CommandResult help = test::run({test::built("imgcachectl"), "--help"});
   EXPECT_EQ(help.exit_code, 0);
   EXPECT_THAT(help.out, HasSubstr("evict"));
@@ -315,13 +357,16 @@ TEST_F(Imgcachectl, HelpsAndTellsItsVersion) {
   EXPECT_EQ(version.out, std::string("imgcachectl ") + IMGCACHEFS_VERSION + "\n");
 }
 
-TEST_F(Imgcachectl, SaysWhenItsOutputCouldNotBeWritten) {
+TEST_P(Imgcachectl, SaysWhenItsOutputCouldNotBeWritten) {
   make_cache();
   CommandResult result = test::run({"sh", "-c", "exec \"$0\" -c \"$1\" list >/dev/full",
                                     test::built("imgcachectl"), cache_.dir()});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("cannot write"));
 }
+
+INSTANTIATE_TEST_SUITE_P(Drivers, Imgcachectl, testing::Values("sqlite", "xattr"),
+                         [](const auto& info) { return std::string(info.param); });
 
 }  // namespace
 }  // namespace imgcachefs

@@ -11,7 +11,7 @@
 #include <nlohmann/json.hpp>
 
 #include "cache/image_queue.h"
-#include "cache/sqlite_index.h"
+#include "cache/index_driver.h"
 #include "support/checksum.h"
 #include "support/fault_server.h"
 #include "support/mounted.h"
@@ -42,12 +42,14 @@ std::vector<std::string> results(const json& report) {
   return out;
 }
 
-// On a directory that no daemon has.
-class QueueVerbs : public testing::Test {
+// On a directory that no daemon has, with the index of a driver.
+class QueueVerbs : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     layout_.emplace(CacheLayout::open(cache_.dir(), CacheLayout::Access::kDaemon).value());
-    index_ = open_sqlite_index(*layout_, true).value();
+    index_ = open_index(*layout_, GetParam()).value();
+    ASSERT_EQ(index_->driver(), GetParam());
+    ASSERT_TRUE(index_->set_source("http://host/"));  // by this a directory is known as one of ours
     layout_.emplace(CacheLayout::open(cache_.dir(), CacheLayout::Access::kTool).value());
   }
   CommandResult ctl(std::vector<std::string> args) {
@@ -87,7 +89,7 @@ class QueueVerbs : public testing::Test {
   std::unique_ptr<CacheIndex> index_;
 };
 
-TEST_F(QueueVerbs, QueueSaysWhatBecameOfEach) {
+TEST_P(QueueVerbs, QueueSaysWhatBecameOfEach) {
   cached("there", "x", std::nullopt);
   cache_.file("incomplete/looked-at", 4096);
   json report = ctl_json({"queue", "b", "there", "a", "b", "looked-at"});
@@ -100,7 +102,7 @@ TEST_F(QueueVerbs, QueueSaysWhatBecameOfEach) {
   EXPECT_THAT(again.err, HasSubstr("no imgcachefs has this cache mounted"));
 }
 
-TEST_F(QueueVerbs, UnqueueTakesOutAndSays3ForWhatIsNotQueued) {
+TEST_P(QueueVerbs, UnqueueTakesOutAndSays3ForWhatIsNotQueued) {
   ctl({"queue", "a", "b", "c"});
   EXPECT_EQ(ctl({"unqueue", "b"}).out, "b: unqueued\n");
   json report = ctl_json({"unqueue", "b", "a"}, 3);
@@ -113,7 +115,7 @@ TEST_F(QueueVerbs, UnqueueTakesOutAndSays3ForWhatIsNotQueued) {
   EXPECT_EQ(ctl({"unqueue", "--all", "a"}).exit_code, 2);
 }
 
-TEST_F(QueueVerbs, ListQueuedWithoutAMountKnowsNoErrors) {
+TEST_P(QueueVerbs, ListQueuedWithoutAMountKnowsNoErrors) {
   ctl({"queue", "a"});
   json entry = ctl_json({"list", "--queued"})[0];
   EXPECT_EQ(entry["attempts"], nullptr);
@@ -121,7 +123,7 @@ TEST_F(QueueVerbs, ListQueuedWithoutAMountKnowsNoErrors) {
   EXPECT_EQ(entry["state"], "queued");
 }
 
-TEST_F(QueueVerbs, PrefetchWithoutADaemonFailsAndSaysSo) {
+TEST_P(QueueVerbs, PrefetchWithoutADaemonFailsAndSaysSo) {
   CommandResult result = ctl({"prefetch", "a"});
   EXPECT_EQ(result.exit_code, 1);
   EXPECT_THAT(result.err, HasSubstr("no imgcachefs has it mounted"));
@@ -133,7 +135,7 @@ TEST_F(QueueVerbs, PrefetchWithoutADaemonFailsAndSaysSo) {
   EXPECT_THAT(hidden.err, HasSubstr("cannot see it"));
 }
 
-TEST_F(QueueVerbs, PinsAndUnpins) {
+TEST_P(QueueVerbs, PinsAndUnpins) {
   cached("a", "x", std::nullopt);
   EXPECT_EQ(ctl({"pin", "a"}).out, "a: pinned\n");
   EXPECT_EQ(ctl_json({"info", "a"})["pinned"], true);
@@ -147,13 +149,13 @@ TEST_F(QueueVerbs, PinsAndUnpins) {
   EXPECT_EQ(ctl({"pin"}).exit_code, 2);
 }
 
-TEST_F(QueueVerbs, PinsWhatGlanceCachedWithoutARow) {
+TEST_P(QueueVerbs, PinsWhatGlanceCachedWithoutARow) {
   cache_.file("a", 10);
   EXPECT_EQ(ctl({"pin", "a"}).exit_code, 0);
   EXPECT_TRUE(row("a")->pinned);
 }
 
-TEST_F(QueueVerbs, VerifyRecordsWhatIsRight) {
+TEST_P(QueueVerbs, VerifyRecordsWhatIsRight) {
   const std::string bytes = pattern_string(1, 0, 3 * kMiB + 17);
   cached("a", bytes, sha256(bytes));
   cached("empty", "", sha256(""));
@@ -165,7 +167,7 @@ TEST_F(QueueVerbs, VerifyRecordsWhatIsRight) {
   EXPECT_EQ(row("a")->last_accessed, from_unix(1795149842));
 }
 
-TEST_F(QueueVerbs, VerifyMovesWhatIsWrongToInvalid) {
+TEST_P(QueueVerbs, VerifyMovesWhatIsWrongToInvalid) {
   const std::string right = pattern_string(1, 0, 2 * kMiB + 5);
   std::string wrong = right;
   wrong[wrong.size() - 1] ^= 1;
@@ -182,11 +184,14 @@ TEST_F(QueueVerbs, VerifyMovesWhatIsWrongToInvalid) {
     EXPECT_FALSE(cache_.has(bad));
     EXPECT_TRUE(cache_.has(std::string("invalid/") + bad));
     EXPECT_FALSE(row(bad));
+    UniqueFd fd(::open(cache_.path(std::string("invalid/") + bad).c_str(), O_RDONLY));
+    EXPECT_THAT(posix::get_xattr(fd.get(), "user.error").value().value_or("none"),
+                HasSubstr("wrong checksum: sha256:"));
   }
   EXPECT_TRUE(cache_.has("good"));
 }
 
-TEST_F(QueueVerbs, VerifyNeedsAnImageAndAChecksum) {
+TEST_P(QueueVerbs, VerifyNeedsAnImageAndAChecksum) {
   EXPECT_EQ(ctl({"verify", "nothing"}).exit_code, 3);
   cached("unknown", "x", std::nullopt);
   cached("good", "y", sha256("y"));
@@ -200,7 +205,7 @@ TEST_F(QueueVerbs, VerifyNeedsAnImageAndAChecksum) {
   EXPECT_EQ(ctl({"verify", "--all", "good"}).exit_code, 2);
 }
 
-TEST_F(QueueVerbs, VerifyLeavesTheAccessTime) {
+TEST_P(QueueVerbs, VerifyLeavesTheAccessTime) {
   const std::string bytes = "some bytes";
   cached("a", bytes, sha256(bytes));
   cache_.touch("a", 100000s);
@@ -210,6 +215,9 @@ TEST_F(QueueVerbs, VerifyLeavesTheAccessTime) {
   ASSERT_EQ(::stat(cache_.path("a").c_str(), &after), 0);
   EXPECT_EQ(before.st_atim.tv_sec, after.st_atim.tv_sec);
 }
+
+INSTANTIATE_TEST_SUITE_P(Drivers, QueueVerbs, testing::Values("sqlite", "xattr"),
+                         [](const auto& info) { return std::string(info.param); });
 
 // With a mount.
 class Prefetching : public testing::Test {

@@ -49,7 +49,8 @@ class ScratchCache {
 // Holds a file of the cache as an open image does: with a shared flock.
 class InUse {
  public:
-  explicit InUse(const std::filesystem::path& path) : fd_(::open(path.c_str(), O_RDONLY)) {
+  explicit InUse(const std::filesystem::path& path)
+      : fd_(::open(path.c_str(), O_RDONLY | O_CLOEXEC)) {
     EXPECT_EQ(::flock(fd_, LOCK_SH | LOCK_NB), 0) << path;
   }
   ~InUse() { ::close(fd_); }

@@ -80,7 +80,8 @@ Status CachedImages::heard(const CachedImage& image, const Result<ImageInfo>& sa
     case ErrorKind::kDenied:
     case ErrorKind::kCancelled:
       return fail(said.error());
-    default: {
+    case ErrorKind::kTimeout:
+    case ErrorKind::kUnavailable: {
       // One question may have had many askers, and each hears of it: one line is enough.
       const auto now = steady_clock::now();
       const bool told = outage_until_.exchange(now + kOutagePause) > now;
@@ -89,6 +90,11 @@ Status CachedImages::heard(const CachedImage& image, const Result<ImageInfo>& sa
                   said.error().message);
       return {};
     }
+    default:
+      // Something is odd about this image; about the others upstream can be asked.
+      spdlog::warn("{}: served from the cache, upstream's answer makes no sense: {}", name,
+                   said.error().message);
+      return {};
   }
 }
 

@@ -111,6 +111,15 @@ Status ImageStore::claim_directory() {
                                                config_.cache_dir, **recorded, config_.source));
 }
 
+// What a fill has brought into a file of that place. While the kernel writes pages back, a file
+// says for moments that it takes less than that.
+uint64_t ImageStore::filled_bytes(Place place, const ImageId& id) const {
+  if (place != Place::kIncomplete && place != Place::kMaps) return 0;
+  auto image = table_.remote(id);
+  auto fill = image ? image->fill() : nullptr;
+  return fill ? fill->present_bytes() : 0;
+}
+
 void ImageStore::recount() {
   const uint64_t before = budget_.landed();
   uint64_t on_disk = 0;
@@ -121,7 +130,8 @@ void ImageStore::recount() {
     for (const StoredFile& file : *files) {
       if (place == Place::kMaps && ChunkMapFile::is_map(layout_.dir(place), file.id.str()))
         continue;
-      if (met.insert(file.st.st_ino).second) on_disk += counted_bytes(place, file.st);
+      if (met.insert(file.st.st_ino).second)
+        on_disk += std::max(counted_bytes(place, file.st), filled_bytes(place, file.id));
     }
   }
   if (!budget_.recount(on_disk, before)) count_again_ = true;
@@ -136,7 +146,8 @@ void ImageStore::lookup(const ImageId& id, LookupDone done) {
   if (auto remote = table_.remote(id); remote && !remote->dead() && table_.believed(id))
     return done(remote);
   if (auto refusal = table_.refusal(id)) return done(fail(*refusal));
-  if (auto said = catalogue_.said_of(id)) return done(learnt(id, said->info, said->when));
+  if (auto said = catalogue_.said_of(id); said && !table_.refused_since(id, said->when))
+    return done(learnt(id, said->info, said->when));
   inquiries_.ask(id, Patience::kFull,
                  [this, id, done = std::move(done)](const Result<ImageInfo>& said) {
                    auto image = learnt(id, said, steady_clock::now());

@@ -34,8 +34,8 @@
 //     Prefetcher::mutex_       what is being tried of the queue
 //     AdoptedImages::mutex_    which files were held against upstream's checksum
 //     Catalogue::asking_       one question for the catalogue    held while upstream is asked
-//     Catalogue::mutex_, NamedImages::mutex_, Inquiries::mutex_  what upstream said, who waits for it
-//     SpaceBudget::mutex_, TransferQueue::mutex_, WorkerPool::mutex_, Throttle::mutex_   leaves
+//     Catalogue::mutex_, NamedImages::mutex_, Inquiries::mutex_  what upstream said, who waits for
+//     it SpaceBudget::mutex_, TransferQueue::mutex_, WorkerPool::mutex_, Throttle::mutex_   leaves
 #pragma once
 
 #include <atomic>
@@ -136,6 +136,7 @@ class ImageStore final : private RemoteImageOwner {
   void found_wrong(const CachedImage& image, uint64_t freed);
   uint64_t evict(uint64_t bytes);
   void account(const struct Removals& removed, const char* reason);
+  uint64_t filled_bytes(Place place, const ImageId& id) const;
   void recount();
   void tidy();
   void janitor_round();

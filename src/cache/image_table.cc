@@ -35,6 +35,13 @@ std::optional<Error> ImageTable::refusal(const ImageId& id) const {
   return at->second.refused;
 }
 
+bool ImageTable::refused_since(const ImageId& id, Clock::time_point when) const {
+  std::lock_guard lock(mutex_);
+  auto at = entries_.find(id);
+  return at != entries_.end() && at->second.refused &&
+         at->second.refused_until - believe_negative_ >= when;
+}
+
 bool ImageTable::believed(const ImageId& id) const {
   std::lock_guard lock(mutex_);
   auto at = entries_.find(id);

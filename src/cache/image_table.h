@@ -46,6 +46,8 @@ class ImageTable {
   // What is known without asking: an image, a refusal that still holds, or nothing.
   std::shared_ptr<RemoteImage> remote(const ImageId& id) const;  // believed or not
   std::optional<Error> refusal(const ImageId& id) const;
+  // Upstream said after `when` that there is none, whether that still holds or not.
+  bool refused_since(const ImageId& id, Clock::time_point when) const;
   bool believed(const ImageId& id) const;  // upstream was heard of it lately
   bool is_current(const Image& image) const;
 

@@ -56,7 +56,7 @@ class SqliteConnection {
   Result<SqliteStatement> prepare(std::string_view sql);
   Status run(std::string_view sql, std::initializer_list<SqliteValue> values = {});  // rows dropped
   bool is_read_only() const;  // the file may only be read: it was opened all the same
-  int changes() const;  // rows the last INSERT, UPDATE or DELETE touched
+  int changes() const;        // rows the last INSERT, UPDATE or DELETE touched
 
  private:
   static Result<SqliteConnection> open_with(const std::string& name, int flags);

@@ -233,7 +233,7 @@ TEST_P(Imgcachectl, EvictSaysWhatItCouldNotDo) {
 TEST_P(Imgcachectl, EvictWaitsForADaemonThatIsAboutToLetGo) {
   make_cache();
   cached("a", 10);
-  cache_.file("incomplete/b", 10);
+  cache_.file("incomplete/b", 10, 61s);
   auto cached_file = std::make_unique<InUse>(cache_.path("a"));
   auto fill = std::make_unique<InUse>(cache_.path("incomplete/b"));
   std::jthread daemon([&] {

@@ -15,26 +15,15 @@ import random
 import sys
 import time
 
-from glance.common import exception
-
 import glance_cache
-
-
-def open_cache(*arguments):
-    """Glance gives up on a cache.db that is locked when it starts; what runs it starts it again."""
-    for _ in range(5):
-        try:
-            return glance_cache.open_cache(*arguments)
-        except exception.BadDriverConfiguration:
-            time.sleep(0.5)
-    return glance_cache.open_cache(*arguments)
 
 
 def main():
     cache_dir, driver, seconds, seed, images_dir, max_size = sys.argv[1:]
     logging.disable(logging.CRITICAL)
     choose = random.Random(int(seed))
-    calls = glance_cache.Calls(open_cache(cache_dir, driver, ['image_cache_max_size=' + max_size]))
+    calls = glance_cache.Calls(
+        glance_cache.open_cache(cache_dir, driver, ['image_cache_max_size=' + max_size]))
     paths, md5 = {}, {}
     for name in sorted(os.listdir(images_dir)):
         if len(name) == 36:

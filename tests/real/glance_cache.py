@@ -17,9 +17,11 @@ import hashlib
 import json
 import logging
 import sys
+import time
 
 from oslo_config import cfg
 
+from glance.common import exception
 from glance.common import utils
 from glance import image_cache
 from glance.image_cache.drivers import sqlite as sqlite_driver  # noqa: F401: registers its option
@@ -34,6 +36,13 @@ def open_cache(cache_dir, driver, options=()):
     for option in options:
         name, value = option.split('=')
         CONF.set_override(name, int(value))
+    # Glance does not wait at all for a cache.db that is locked when it starts: what runs it starts it
+    # again.
+    for attempt in range(50):
+        try:
+            return image_cache.ImageCache()
+        except exception.BadDriverConfiguration:
+            time.sleep(0.1)
     return image_cache.ImageCache()
 
 

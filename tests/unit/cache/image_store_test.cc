@@ -434,6 +434,22 @@ TEST_F(ImageStoreTest, NamesThatAreNotThereTakeBoundedRoom) {
   EXPECT_TRUE(table.believed(id_of("there")));
 }
 
+TEST_F(ImageStoreTest, OneOddAnswerKeepsNobodyFromAskingAboutOthers) {
+  offer("odd", 1000);
+  offer("gone", 1000);
+  config_.revalidate = 0s;
+  mount();
+  for (const char* name : {"odd", "gone"}) {
+    auto handle = open(name).value();
+    ASSERT_FALSE(read_all(*handle, 1000).second);
+  }
+  upstream_.fail_with(Error{ErrorKind::kProtocol, "nonsense"});
+  EXPECT_TRUE(open("odd"));
+  upstream_.fail_with(std::nullopt);
+  upstream_.remove("gone");
+  EXPECT_EQ(open("gone").error().kind, ErrorKind::kNotFound);
+}
+
 TEST_F(ImageStoreTest, UpstreamWithoutRangesIsReadInOnePass) {
   auto bytes = pattern_bytes(12 * kMiB);
   upstream_.put("a", {bytes, "\"v1\"", digest_of(bytes), RangeSupport::kNo});

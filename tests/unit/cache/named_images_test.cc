@@ -73,6 +73,21 @@ class NamedImagesTest : public ::testing::Test {
     return wait_for(answer);
   }
 
+  // Opens an image of up to 1000 bytes and reads it; nullopt: that went well.
+  std::optional<ErrorKind> read(const std::string& id) {
+    auto image = lookup(id);
+    if (!image) return image.error().kind;
+    auto answer = std::make_shared<std::promise<std::optional<ErrorKind>>>();
+    store_->open_image(*image, [answer](Result<std::unique_ptr<ImageHandle>> handle) {
+      if (!handle) return answer->set_value(handle.error().kind);
+      auto shared = std::make_shared<std::unique_ptr<ImageHandle>>(std::move(*handle));
+      (*shared)->read({0, 1000}, [answer, shared](Result<ImageBytes> bytes) {
+        answer->set_value(bytes ? std::nullopt : std::optional(bytes.error().kind));
+      });
+    });
+    return wait_for(answer);
+  }
+
   test::TempDir dir_;
   FakeUpstream upstream_;
   StoreConfig config_;
@@ -270,6 +285,21 @@ TEST_F(NamedImagesTest, WhatTheCatalogueSaidOfAnImageThatChangedSinceCountsNoMor
     EXPECT_EQ(wait_for(answer), ErrorKind::kStale);
   }
   EXPECT_EQ(lookup("1").value()->attr().size, 2000u);
+}
+
+TEST_F(NamedImagesTest, WhatIsGoneSinceTheCatalogueWasReadStaysGone) {
+  offer("1", "", 1);
+  config_.list_all = true;
+  config_.revalidate = 1s;
+  config_.negative_ttl = 0s;
+  mount();
+  ASSERT_EQ(read("1"), std::nullopt);
+  std::this_thread::sleep_for(600ms);
+  list();
+  upstream_.remove("1");
+  std::this_thread::sleep_for(500ms);  // what it said of the image is too old, the catalogue is not
+  EXPECT_EQ(read("1"), ErrorKind::kNotFound);
+  EXPECT_EQ(lookup("1").error().kind, ErrorKind::kNotFound);
 }
 
 }  // namespace

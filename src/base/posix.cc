@@ -73,6 +73,12 @@ Status unlink_at(int dir, const std::string& name) {
   return checked(name, [&] { return ::unlinkat(dir, name.c_str(), 0); });
 }
 
+Status unlink_if_there_at(int dir, const std::string& name) {
+  auto gone = unlink_at(dir, name);
+  if (!gone && gone.error().kind != ErrorKind::kNotFound) return gone;
+  return {};
+}
+
 Status rename_at(int from_dir, const std::string& from, int to_dir, const std::string& to) {
   return checked(from, [&] { return ::renameat(from_dir, from.c_str(), to_dir, to.c_str()); });
 }
@@ -188,6 +194,16 @@ Status try_lock(int fd, LockMode mode) {
   if (retry_eintr([&] { return ::flock(fd, operation); }) == 0) return {};
   if (errno == EWOULDBLOCK) return fail(ErrorKind::kBusy, "locked by another user of it");
   return fail_errno("flock", errno);
+}
+
+bool same_file(const struct stat& a, const struct stat& b) {
+  return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
+}
+
+bool untouched(const struct stat& before, const struct stat& now) {
+  return same_file(before, now) && before.st_size == now.st_size &&
+         before.st_mtim.tv_sec == now.st_mtim.tv_sec &&
+         before.st_mtim.tv_nsec == now.st_mtim.tv_nsec;
 }
 
 std::optional<bool> open_elsewhere(int fd) {

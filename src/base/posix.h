@@ -52,6 +52,7 @@ Result<struct stat> stat_at(int dir, const std::string& name);  // never follows
 Result<struct stat> stat_fd(int fd);
 Result<struct statvfs> statvfs_fd(int fd);
 Status unlink_at(int dir, const std::string& name);
+Status unlink_if_there_at(int dir, const std::string& name);  // none there is no error
 Status rename_at(int from_dir, const std::string& from, int to_dir, const std::string& to);
 // The same, but never over what is there: EEXIST.
 Status rename_new_at(int from_dir, const std::string& from, int to_dir, const std::string& to);
@@ -78,6 +79,11 @@ enum class LockMode { kShared, kExclusive };
 // flock, without waiting: kBusy when somebody else has it. Gone with the last copy of the
 // descriptor.
 Status try_lock(int fd, LockMode mode);
+
+// The same file.
+bool same_file(const struct stat& a, const struct stat& b);
+// The same file, and with what it held then: size and time of change are what they were.
+bool untouched(const struct stat& before, const struct stat& now);
 
 // Whether anybody else has the file open, by the only question the kernel answers about it: a write
 // lease is given to who is alone. nullopt: it does not answer (not our file, a file system

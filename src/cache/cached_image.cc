@@ -2,8 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <chrono>
-#include <thread>
+#include "cache/eviction.h"
 
 namespace imgcachefs {
 namespace {
@@ -30,8 +29,7 @@ CachedImage::CachedImage(const CacheLayout& layout, CacheRecords& records, Image
     : layout_(layout), records_(records), id_(std::move(id)), serial_(serial), st_(st) {}
 
 bool CachedImage::is(const struct stat& st) const {
-  return st.st_ino == st_.st_ino && st.st_dev == st_.st_dev && st.st_size == st_.st_size &&
-         st.st_mtim.tv_sec == st_.st_mtim.tv_sec && st.st_mtim.tv_nsec == st_.st_mtim.tv_nsec;
+  return posix::untouched(st_, st);
 }
 
 ImageAttr CachedImage::attr() const {
@@ -66,13 +64,7 @@ Result<std::unique_ptr<ImageHandle>> CachedImage::open() const {
   };
   auto fd = posix::open_unnoticed_at(dir, id_.str(), O_RDONLY | O_NOFOLLOW);
   if (!fd) return fd.error().kind == ErrorKind::kNotFound ? stale() : fail(fd.error());
-  // An evictor that looks whether the file is in use holds it for a moment.
-  Status locked = posix::try_lock(fd->get(), posix::LockMode::kShared);
-  for (int attempt = 0; !locked && locked.error().kind == ErrorKind::kBusy && attempt < 200;
-       ++attempt) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    locked = posix::try_lock(fd->get(), posix::LockMode::kShared);
-  }
+  Status locked = lock_in_use(fd->get());
   if (!locked) return fail(locked.error().in(id_.str()));
   // Only now: it may have been unlinked between the open and the lock.
   auto there = posix::stat_at(dir, id_.str());

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <thread>
 #include <tuple>
 #include <unordered_map>
 
@@ -64,18 +65,13 @@ Result<UniqueFd> hold(const CacheLayout& layout, Place place, const ImageId& id,
   return fd;
 }
 
-Status unlink_if_there(int dir, const std::string& name) {
-  auto gone = posix::unlink_at(dir, name);
-  if (!gone && gone.error().kind != ErrorKind::kNotFound) return gone;
-  return {};
-}
-
 // Removes a file that the caller holds. First the file and then the row: a row without file is
 // nothing to anybody, a file without row would never be pruned by Glance.
 Status remove_held(const CacheLayout& layout, CacheIndex* index, Place place, const ImageId& id) {
   if (place == Place::kIncomplete && layout.dir(Place::kMaps) >= 0)
-    if (auto gone = unlink_if_there(layout.dir(Place::kMaps), id.str()); !gone) return gone;
-  if (auto gone = unlink_if_there(layout.dir(place), id.str()); !gone) return gone;
+    if (auto gone = posix::unlink_if_there_at(layout.dir(Place::kMaps), id.str()); !gone)
+      return gone;
+  if (auto gone = posix::unlink_if_there_at(layout.dir(place), id.str()); !gone) return gone;
   if (place != Place::kCached || index == nullptr) return {};
   if (auto forgotten = index->remove(id); !forgotten)
     spdlog::warn("{}: evicted, but its row stays in the index for now: {}", id.str(),
@@ -164,12 +160,22 @@ void clean_maps(const CacheLayout& layout, WallTime now, bool dry_run) {
     if (now - wall_time(map.st.st_mtim) < kMapGrace) continue;
     auto image = posix::stat_at(layout.dir(Place::kIncomplete), map.id.str());
     if (!image && image.error().kind == ErrorKind::kNotFound)
-      if (auto gone = unlink_if_there(layout.dir(Place::kMaps), map.id.str()); !gone)
+      if (auto gone = posix::unlink_if_there_at(layout.dir(Place::kMaps), map.id.str()); !gone)
         spdlog::warn("cannot remove a map: {}", gone.error().message);
   }
 }
 
 }  // namespace
+
+Status lock_in_use(int fd) {
+  Status locked = posix::try_lock(fd, posix::LockMode::kShared);
+  for (int attempt = 0; !locked && locked.error().kind == ErrorKind::kBusy && attempt < 200;
+       ++attempt) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    locked = posix::try_lock(fd, posix::LockMode::kShared);
+  }
+  return locked;
+}
 
 uint64_t counted_bytes(Place place, const struct stat& st) {
   constexpr uint64_t kBlock = 512;  // st_blocks' unit, whatever the file system's

@@ -26,6 +26,10 @@ namespace imgcachefs {
 // which is sparse, what it takes on disk.
 uint64_t counted_bytes(Place place, const struct stat& st);
 
+// Holds a file as one that is used, until the descriptor is closed. Waits a moment for an evictor
+// who only looks; kBusy: somebody does not let go.
+Status lock_in_use(int fd);
+
 struct Removed {
   ImageId id;
   Place place;

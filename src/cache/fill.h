@@ -29,7 +29,8 @@
 // digest is still checked: when the frontier could not follow the readers, the rest of the image
 // streams through the window once more before the held read is answered.
 //
-// The body is in several files: fill.cc (readers), fill_transfer.cc and fill_pass.cc (transfers,
+// The body is in several files: fill.cc (readers), fill_life.cc (making, end, saved map, figures),
+// fill_transfer.cc and fill_pass.cc (transfers,
 // with fill_sinks.h), fill_space.cc (room), fill_around.cc, fill_verify.cc (digest, commit, chunks
 // of an earlier run).
 #pragma once

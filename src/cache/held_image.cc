@@ -6,30 +6,24 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstdlib>
 #include <memory>
 #include <mutex>
 #include <span>
-#include <thread>
 
+#include "cache/eviction.h"
 #include "cache/glance_attributes.h"
 #include "cache/unfinished.h"
 
 namespace imgcachefs {
 namespace {
 
-constexpr size_t kHashPiece = 1 << 20;
+constexpr size_t kPiece = 1 << 20;
 constexpr size_t kAlignment = 4096;  // of O_DIRECT, enough for every disk
 
 struct Free {
   void operator()(std::byte* bytes) const { std::free(bytes); }
 };
-
-bool is_untouched(const struct stat& a, const struct stat& b) {
-  return a.st_ino == b.st_ino && a.st_dev == b.st_dev && a.st_size == b.st_size &&
-         a.st_mtim.tv_sec == b.st_mtim.tv_sec && a.st_mtim.tv_nsec == b.st_mtim.tv_nsec;
-}
 
 tl::unexpected<Error> not_cached(const ImageId& id) {
   return fail(ErrorKind::kNotFound, fmt::format("{}: not cached", id.str()));
@@ -43,13 +37,7 @@ Result<UniqueFd> open_and_hold(const CacheLayout& layout, const ImageId& id) {
   if (!fd && (fd.error().kind == ErrorKind::kNotFound || fd.error().sys_errno == ELOOP))
     return not_cached(id);
   if (!fd) return fd;
-  // Who looks whether a file may be evicted holds it for a moment.
-  Status locked = posix::try_lock(fd->get(), posix::LockMode::kShared);
-  for (int attempt = 0; !locked && locked.error().kind == ErrorKind::kBusy && attempt < 200;
-       ++attempt) {
-    std::this_thread::sleep_for(std::chrono::milliseconds(1));
-    locked = posix::try_lock(fd->get(), posix::LockMode::kShared);
-  }
+  Status locked = lock_in_use(fd->get());
   if (!locked) return fail(locked.error().in(id.str()));
   return fd;
 }
@@ -75,21 +63,21 @@ Result<HeldImage> HeldImage::hold(const CacheLayout& layout, const ImageId& id) 
 
 Status HeldImage::still_named() const {
   auto there = posix::stat_at(layout_->dir(Place::kCached), id_.str());
-  if (there && is_untouched(*there, st_)) return {};
+  if (there && posix::untouched(st_, *there)) return {};
   return fail(ErrorKind::kStale,
               fmt::format("{}: replaced or removed while it was verified", id_.str()));
 }
 
 Result<Digest> HeldImage::hash(DigestAlgo algo, const VerifyProgress& progress) const {
   std::unique_ptr<std::byte, Free> buffer(
-      static_cast<std::byte*>(std::aligned_alloc(kAlignment, kHashPiece)));
+      static_cast<std::byte*>(std::aligned_alloc(kAlignment, kPiece)));
   if (!buffer) return fail(ErrorKind::kIo, "no memory");
   Hasher hasher(algo);
   bool direct = true;
   set_direct(fd_.get(), true);
   for (uint64_t at = 0; at < size();) {
     if (direct && at % kAlignment != 0) set_direct(fd_.get(), direct = false);
-    const ssize_t n = ::pread(fd_.get(), buffer.get(), kHashPiece, static_cast<off_t>(at));
+    const ssize_t n = ::pread(fd_.get(), buffer.get(), kPiece, static_cast<off_t>(at));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0 && errno == EINVAL && direct) {  // this file system has no O_DIRECT after all
       set_direct(fd_.get(), direct = false);

@@ -13,16 +13,12 @@
 namespace imgcachefs {
 namespace {
 
-constexpr size_t kPiece = 1 << 20;  // copied at a time
-
-bool same_file(const struct stat& a, const struct stat& b) {
-  return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
-}
+constexpr size_t kCopyPiece = 1 << 20;  // copied at a time
 
 bool is_named(const CacheLayout& layout, Place place, const ImageId& id, int fd) {
   auto mine = posix::stat_fd(fd);
   auto there = posix::stat_at(layout.dir(place), id.str());
-  return mine && there && same_file(*mine, *there);
+  return mine && there && posix::same_file(*mine, *there);
 }
 
 tl::unexpected<Error> filled_by_others(const ImageId& id) {
@@ -30,15 +26,9 @@ tl::unexpected<Error> filled_by_others(const ImageId& id) {
               fmt::format("incomplete/{}: another program is filling it", id.str()));
 }
 
-Status unlink_if_there(int dir, const ImageId& id) {
-  auto gone = posix::unlink_at(dir, id.str());
-  if (!gone && gone.error().kind != ErrorKind::kNotFound) return gone;
-  return {};
-}
-
 // A map that stays is a map of nothing: what it speaks of is not where it says.
 void remove_map(const CacheLayout& layout, const ImageId& id) {
-  if (auto gone = unlink_if_there(layout.dir(Place::kMaps), id); !gone)
+  if (auto gone = posix::unlink_if_there_at(layout.dir(Place::kMaps), id.str()); !gone)
     spdlog::warn("maps/{}: {}", id.str(), gone.error().message);
 }
 
@@ -64,7 +54,7 @@ Result<UniqueFd> create(const CacheLayout& layout, const ImageId& id, uint64_t i
 }
 
 Status copy(int from, int to, uint64_t size) {
-  std::vector<std::byte> piece(std::min<uint64_t>(size, kPiece));
+  std::vector<std::byte> piece(std::min<uint64_t>(size, kCopyPiece));
   for (uint64_t at = 0; at < size;) {
     const std::span bytes(piece.data(), std::min<uint64_t>(size - at, piece.size()));
     auto n = posix::read_at(from, bytes, at);
@@ -102,11 +92,12 @@ Result<std::shared_ptr<ImageFile>> ImageFile::begin(const CacheLayout& layout, c
   const int dir = layout.dir(Place::kIncomplete);
   freed = 0;
   std::lock_guard names(layout.names_mutex());
-  if (auto gone = unlink_if_there(layout.dir(Place::kMaps), id); !gone) return fail(gone.error());
+  if (auto gone = posix::unlink_if_there_at(layout.dir(Place::kMaps), id.str()); !gone)
+    return fail(gone.error());
   if (auto before = posix::stat_at(dir, id.str())) {
     // Once more, as close to it as can be.
     if (auto free = check_free(layout, id, image_size); !free) return fail(free.error());
-    if (auto gone = unlink_if_there(dir, id); !gone) return fail(gone.error());
+    if (auto gone = posix::unlink_if_there_at(dir, id.str()); !gone) return fail(gone.error());
     freed = static_cast<uint64_t>(before->st_blocks) * 512;
   }
   auto fd = create(layout, id, image_size);
@@ -139,7 +130,7 @@ bool ImageFile::is(const struct stat& st) const {
   if (out_of_reach_ || given_up_) return false;
   auto mine = posix::stat_fd(fd());
   // With its tail: without, another program has truncated it and it is that program's.
-  return mine && same_file(*mine, st) && intact();
+  return mine && posix::same_file(*mine, st) && intact();
 }
 
 void ImageFile::reclaim() {

@@ -2,11 +2,7 @@
 
 #include <fmt/format.h>
 
-#include <unordered_set>
-
 #include "base/log.h"
-#include "cache/chunk_map_file.h"
-#include "cache/eviction.h"
 #include "cache/index_driver.h"
 #include "cache/unfinished.h"
 
@@ -19,9 +15,6 @@ constexpr unsigned kAskers = 16;
 constexpr unsigned kOpeners = 8;
 constexpr unsigned kWorkers = 2;
 constexpr std::chrono::milliseconds kKeeperInterval{500};
-constexpr std::chrono::milliseconds kFlushInterval{2000};
-// After a count of the directory that fills got into.
-constexpr std::chrono::seconds kCountAgain{10};
 
 // Says nothing of the image, only of upstream.
 bool is_silence(const Error& error) {
@@ -34,11 +27,6 @@ IndexRecord new_record(const RemoteImage& image, WallTime cached_at,
           verified,   image.info().validator, false};
 }
 
-// In the order in which a file can wander while they are counted: it may be met twice, but not be
-// missed. (A commit passes through maps/.)
-constexpr Place kCountedPlaces[] = {Place::kIncomplete, Place::kMaps, Place::kInvalid,
-                                    Place::kCached};
-
 }  // namespace
 
 ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayout layout)
@@ -46,7 +34,7 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       upstream_(upstream),
       layout_(std::move(layout)),
       budget_(config.max_size, config.min_free, layout_,
-              [this](uint64_t bytes) { return evict(bytes); }),
+              [this](uint64_t bytes) { return janitor_->make_room(bytes); }),
       throttle_(config.limit_rate),
       table_(config.revalidate, config.negative_ttl),
       prefetcher_(layout_, [this](const ImageId& id,
@@ -93,11 +81,9 @@ Status ImageStore::start() {
   if (!cached) return fail(cached.error());
   if (auto repaired = index_->repair(*cached); !repaired) return repaired;
   if (auto loaded = records_->refresh(); !loaded) return loaded;
-  recount();
+  janitor_ = std::make_unique<Janitor>(config_, layout_, *index_, *records_, budget_, table_);
+  janitor_->start();
   keeper_ = std::make_unique<PeriodicTask>("keeper", kKeeperInterval, [this] { keeper_round(); });
-  // The first round tidies, before there is anything to fill.
-  janitor_ = std::make_unique<PeriodicTask>("janitor", kFlushInterval, [this] { janitor_round(); });
-  janitor_->poke();
   return {};
 }
 
@@ -109,32 +95,6 @@ Status ImageStore::claim_directory() {
   if (**recorded == config_.source) return {};
   return fail(ErrorKind::kInvalid, fmt::format("{} is the cache of {}, not of {}",
                                                config_.cache_dir, **recorded, config_.source));
-}
-
-// What a fill has brought into a file of that place. While the kernel writes pages back, a file
-// says for moments that it takes less than that.
-uint64_t ImageStore::filled_bytes(Place place, const ImageId& id) const {
-  if (place != Place::kIncomplete && place != Place::kMaps) return 0;
-  auto image = table_.remote(id);
-  auto fill = image ? image->fill() : nullptr;
-  return fill ? fill->present_bytes() : 0;
-}
-
-void ImageStore::recount() {
-  const uint64_t before = budget_.landed();
-  uint64_t on_disk = 0;
-  std::unordered_set<ino_t> met;
-  for (Place place : kCountedPlaces) {
-    auto files = layout_.list(place);
-    if (!files) return spdlog::warn("the cache cannot be counted: {}", files.error().message);
-    for (const StoredFile& file : *files) {
-      if (place == Place::kMaps && ChunkMapFile::is_map(layout_.dir(place), file.id.str()))
-        continue;
-      if (met.insert(file.st.st_ino).second)
-        on_disk += std::max(counted_bytes(place, file.st), filled_bytes(place, file.id));
-    }
-  }
-  if (!budget_.recount(on_disk, before)) count_again_ = true;
 }
 
 void ImageStore::lookup(const ImageId& id, LookupDone done) {
@@ -293,70 +253,6 @@ void ImageStore::handle_closed() {
   keeper_->poke();
 }
 
-uint64_t ImageStore::evict(uint64_t bytes) {
-  // Others take images away too: Glance, imgcachectl. Then there is room already.
-  const uint64_t before = budget_.used();
-  recount();
-  count_again_ = true;  // in the middle of fills it may be too much
-  if (const uint64_t now = budget_.used(); now < before) return before - now;
-  records_->flush();  // who was read last must be known to the index
-  auto possible = free_space(layout_, index_.get(), bytes, true);
-  if (!possible || possible->bytes < bytes) return 0;
-  auto removed = free_space(layout_, index_.get(), bytes, false);
-  if (!removed) {
-    spdlog::warn("eviction failed: {}", removed.error().message);
-    return 0;
-  }
-  account(*removed, "room is needed");
-  return removed->bytes;
-}
-
-void ImageStore::account(const Removals& removed, const char* reason) {
-  if (removed.files.empty()) return;
-  for (const Removed& file : removed.files)
-    if (file.place == Place::kCached) records_->remove(file.id);
-  budget_.freed(removed.bytes);
-  counters_.evicted_images += removed.files.size();
-  counters_.evicted_bytes += removed.bytes;
-  spdlog::info("pruned {} images, {} bytes: {}", removed.files.size(), removed.bytes, reason);
-}
-
-// What the store does for itself: counters often, the directory every janitor_interval.
-void ImageStore::janitor_round() {
-  records_->flush();
-  const auto now = steady_clock::now();
-  if (now >= next_tidy_) {
-    next_tidy_ = now + config_.janitor_interval;
-    tidy();
-  } else if (now >= next_count_) {
-    next_count_ = steady_clock::time_point::max();
-    recount();
-  }
-  if (count_again_.exchange(false) && next_count_ == steady_clock::time_point::max())
-    next_count_ = now + kCountAgain;
-}
-
-// Prune and clean, after what Glance and imgcachectl did in the same directory was taken in.
-void ImageStore::tidy() {
-  take_back_all_unfinished(layout_);
-  if (auto cached = layout_.list(Place::kCached))
-    if (auto repaired = index_->repair(*cached); !repaired)
-      spdlog::warn("index: {}", repaired.error().message);
-  if (auto refreshed = records_->refresh(); !refreshed)
-    spdlog::warn("index: {}", refreshed.error().message);
-  auto cleaned = clean(layout_, config_.stall_time, false);
-  if (!cleaned) spdlog::warn("clean: {}", cleaned.error().message);
-  if (cleaned && !cleaned->files.empty())
-    spdlog::info("cleaned {} images, {} bytes: invalid or stalled", cleaned->files.size(),
-                 cleaned->bytes);
-  recount();
-  if (const uint64_t excess = budget_.excess(); excess > 0) {
-    auto removed = free_space(layout_, index_.get(), excess, false);
-    if (removed) account(*removed, "the limit is exceeded");
-  }
-  table_.purge();
-}
-
 void ImageStore::keeper_round() {
   for (const auto& image : table_.remotes()) image->tend();
 }
@@ -386,8 +282,8 @@ StoreStatus ImageStore::status() const {
                      .fills_completed = counters_.fills_completed,
                      .fills_failed = counters_.fills_failed,
                      .verify_failures = counters_.verify_failures,
-                     .evicted_images = counters_.evicted_images,
-                     .evicted_bytes = counters_.evicted_bytes};
+                     .evicted_images = janitor_->evicted_images(),
+                     .evicted_bytes = janitor_->evicted_bytes()};
   for (const auto& image : table_.remotes()) {
     auto fill = image->fill();
     if (!fill) continue;

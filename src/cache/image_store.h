@@ -52,6 +52,7 @@
 #include "cache/image.h"
 #include "cache/image_table.h"
 #include "cache/inquiries.h"
+#include "cache/janitor.h"
 #include "cache/prefetcher.h"
 #include "cache/remote_image.h"
 #include "cache/store_config.h"
@@ -114,7 +115,6 @@ class ImageStore final : private RemoteImageOwner {
  private:
   struct Counters {
     std::atomic<uint64_t> misses{0}, fills_completed{0}, fills_failed{0}, verify_failures{0};
-    std::atomic<uint64_t> evicted_images{0}, evicted_bytes{0};
   };
 
   ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayout layout);
@@ -134,12 +134,6 @@ class ImageStore final : private RemoteImageOwner {
   void handle_closed() override;
 
   void found_wrong(const CachedImage& image, uint64_t freed);
-  uint64_t evict(uint64_t bytes);
-  void account(const struct Removals& removed, const char* reason);
-  uint64_t filled_bytes(Place place, const ImageId& id) const;
-  void recount();
-  void tidy();
-  void janitor_round();
   void keeper_round();
 
   const StoreConfig config_;
@@ -168,10 +162,8 @@ class ImageStore final : private RemoteImageOwner {
   Inquiries inquiries_;
   NamedImages named_;
   Catalogue catalogue_;
-  std::chrono::steady_clock::time_point next_tidy_{};  // the janitor's own
-  std::chrono::steady_clock::time_point next_count_ = std::chrono::steady_clock::time_point::max();
-  std::atomic<bool> count_again_{false};  // what was counted may be too much
-  std::unique_ptr<PeriodicTask> keeper_, janitor_;
+  std::unique_ptr<PeriodicTask> keeper_;
+  std::unique_ptr<Janitor> janitor_;
 };
 
 }  // namespace imgcachefs

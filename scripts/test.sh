@@ -61,6 +61,22 @@ check_format() {
     fail "format: run clang-format -i on the files named above"
 }
 
+# run_tests PRESET ARG...: ctest, and at the end of all the failed tests by name. Where nobody
+# watches, the hundreds that passed are not told one by one: who reads a log looks for the others.
+run_tests() {
+  local preset=$1 names=build/$1/Testing/Temporary/LastTestsFailed.log name
+  shift
+  rm -f "$names"
+  if plain_addresses ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@" |
+    if [[ -t 1 ]]; then cat; else grep --line-buffered -vE '^ +Start +[0-9]+: |^ *[0-9]+/[0-9]+ Test .* Passed '; fi; then
+    return
+  fi
+  fail "$preset: tests failed"
+  [[ ! -e $names ]] || while IFS=: read -r _ name; do
+    failed+=("  ${name%%  # GetParam*}")
+  done <"$names"
+}
+
 # Some kernels put more randomness into addresses than ThreadSanitizer of GCC 12 can stand.
 plain_addresses() {
   if setarch -R true 2>/dev/null; then setarch -R "$@"; else "$@"; fi
@@ -78,8 +94,7 @@ test_dev() {
   elif [[ $real == no ]]; then
     skip=(-LE '^real$')
   fi
-  ctest --preset dev --parallel "$jobs" --no-tests=error ${skip[@]+"${skip[@]}"} ||
-    fail "dev: tests failed"
+  run_tests dev ${skip[@]+"${skip[@]}"}
 }
 
 # test_sanitized PRESET
@@ -93,8 +108,7 @@ test_sanitized() {
   # Tests are asked for their names as they are built.
   plain_addresses cmake --build --preset "$preset" --parallel "$jobs" --target "${targets[@]}"
   say "Running them with sanitizers"
-  plain_addresses ctest --preset "$preset" --parallel "$jobs" --no-tests=error \
-    -L '^(unit/.*|contract|stress)$' || fail "$preset: tests failed"
+  run_tests "$preset" -L '^(unit/.*|contract|stress)$'
 }
 
 if [[ $mount == yes && " ${parts[*]} " == *" dev "* ]]; then

@@ -23,6 +23,10 @@ struct Driver {
   std::function<Result<std::unique_ptr<CacheIndex>>(const CacheLayout&)> open;
 };
 
+void PrintTo(const Driver& driver, std::ostream* out) {  // the name of the test in CTest
+  *out << driver.name;
+}
+
 ImageId id(std::string_view text) {
   return ImageId::parse(text).value();
 }

@@ -16,6 +16,10 @@ struct Backend {
   std::function<std::unique_ptr<ImageServer>()> make;
 };
 
+void PrintTo(const Backend& backend, std::ostream* out) {  // the name of the test in CTest
+  *out << backend.name;
+}
+
 class UpstreamContract : public ::testing::TestWithParam<Backend> {
  protected:
   void SetUp() override {

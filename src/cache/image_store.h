@@ -33,9 +33,7 @@
 //     Catalogue::mutex_, Inquiries::mutex_   what upstream said, and who waits for it
 //     Prefetcher::mutex_       what is being tried of the queue
 //     AdoptedImages::mutex_    which files were held against upstream's checksum
-//     Catalogue::asking_       one question for the catalogue    held while upstream is asked
-//     Catalogue::mutex_, NamedImages::mutex_, Inquiries::mutex_  what upstream said, who waits for
-//     it SpaceBudget::mutex_, TransferQueue::mutex_, WorkerPool::mutex_, Throttle::mutex_   leaves
+//     SpaceBudget::mutex_, TransferQueue::mutex_, WorkerPool::mutex_, Throttle::mutex_   leaves
 #pragma once
 
 #include <atomic>

@@ -93,6 +93,43 @@ class ImageNames {
   ~ImageNames() = default;
 };
 
+// An image as a tag of a repository refers to it.
+struct TaggedImage {
+  std::string title;  // what it wants to be called: any text, not unique, never ""
+  ImageId id;
+  uint64_t size = 0;  // bytes, as the tag has it
+};
+
+struct Tag {
+  std::string manifest;             // the text that says what the tag is, byte for byte
+  std::vector<TaggedImage> images;  // in its order
+};
+
+// Where images lie in repositories: directories of upstream's, of names like "team/vm". One image
+// may lie in several; its ID is of its bytes, so it is the same image. Thread-safe; errors as of
+// Upstream::stat().
+class Repositories {
+ public:
+  // Those there are, in any order. kDenied: upstream does not tell, which says nothing of them.
+  virtual Result<std::vector<std::string>> catalogue(Patience patience, std::stop_token stop) = 0;
+
+  // The names of its tags, in any order. kNotFound: there is no such repository, though others may
+  // lie below that name. kDenied: it may not be pulled.
+  virtual Result<std::vector<std::string>> tags(const std::string& repository, Patience patience,
+                                                std::stop_token stop) = 0;
+  virtual Result<Tag> tag(const std::string& repository, const std::string& tag, Patience patience,
+                          std::stop_token stop) = 0;
+
+  // An image as one of that repository. kNotFound: it is not in it. kDenied: the repository may
+  // not be pulled, whatever is known of the image. Afterwards upstream's stat() and read() of the
+  // image know where it is.
+  virtual Result<ImageInfo> stat(const std::string& repository, const ImageId& id,
+                                 Patience patience, std::stop_token stop) = 0;
+
+ protected:
+  ~Repositories() = default;
+};
+
 class Upstream {
  public:
   virtual ~Upstream() = default;
@@ -106,6 +143,11 @@ class Upstream {
   // Where images have names beside their IDs, whom to ask for them; nullptr where they have none.
   // Lives as long as the upstream.
   virtual ImageNames* names() { return nullptr; }
+
+  // Where images lie in repositories, whom to ask for them; nullptr where they do not. Lives as
+  // long as the upstream. An ID then is the digest of its image (`sha256:<hex>`), so that what is
+  // cached never changes and needs no look at upstream but for the repository's sake.
+  virtual Repositories* repositories() { return nullptr; }
 
   // The checksum the image must have, if upstream publishes one; nullopt only when it certainly
   // does not. `fresh`: believe nothing learnt before this call (after a mismatch).

@@ -4,104 +4,20 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
-#include <limits>
 #include <nlohmann/json.hpp>
-#include <set>
+
+#include "fetch/json_object.h"
 
 namespace imgcachefs {
 namespace {
 
 using nlohmann::json;
 
-// An image record in a list in a page, with room for what versions to come may add.
-constexpr int kDeepest = 16;
-
 bool is_hex(std::string_view text) {
   return std::all_of(text.begin(), text.end(), [](char c) {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
   });
 }
-
-// Looked at before parsing: a parser's memory grows with the depth.
-bool is_deep(std::string_view text) {
-  int depth = 0;
-  bool in_string = false;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const char c = text[i];
-    if (in_string) {
-      if (c == '\\') ++i;
-      if (c == '"') in_string = false;
-    } else if (c == '"') {
-      in_string = true;
-    } else if (c == '{' || c == '[') {
-      if (++depth > kDeepest) return true;
-    } else if (c == '}' || c == ']') {
-      --depth;
-    }
-  }
-  return false;
-}
-
-Result<json> parse_object(std::string_view text) {
-  if (is_deep(text)) return fail(ErrorKind::kProtocol, "JSON that is nested too deep");
-  // Which of two values of the same key counts is everybody's own guess.
-  std::vector<std::set<std::string>> keys;
-  bool twice = false;
-  auto watch = [&](int, json::parse_event_t event, json& parsed) {
-    if (event == json::parse_event_t::object_start) keys.emplace_back();
-    if (event == json::parse_event_t::object_end) keys.pop_back();
-    if (event == json::parse_event_t::key)
-      twice = !keys.back().insert(parsed.get<std::string>()).second || twice;
-    return true;
-  };
-  json value = json::parse(text.begin(), text.end(), watch, false);
-  if (value.is_discarded()) return fail(ErrorKind::kProtocol, "not JSON");
-  if (twice) return fail(ErrorKind::kProtocol, "JSON with the same key twice");
-  if (!value.is_object()) return fail(ErrorKind::kProtocol, "JSON that is no object");
-  return value;
-}
-
-// The fields of an object, each with the type it must have. The first that is wrong is remembered.
-class Fields {
- public:
-  explicit Fields(const json& object) : object_(object) {}
-
-  // "" also for null and for what is not there.
-  std::string text(const char* name) {
-    const json* field = find(name);
-    if (field == nullptr) return "";
-    if (!field->is_string()) return wrong(name), "";
-    return field->get<std::string>();
-  }
-  std::optional<uint64_t> number(const char* name) {
-    const json* field = find(name);
-    if (field == nullptr) return std::nullopt;
-    // More is no size of a file.
-    if (!field->is_number_unsigned() ||
-        field->get<uint64_t>() > static_cast<uint64_t>(std::numeric_limits<int64_t>::max()))
-      return wrong(name), std::nullopt;
-    return field->get<uint64_t>();
-  }
-  std::optional<WallTime> time(const char* name) {
-    const std::string text = this->text(name);
-    if (text.empty()) return std::nullopt;
-    auto time = parse_rfc3339(text);
-    if (!time) wrong(name);
-    return time;
-  }
-  void wrong(const char* name) {
-    if (wrong_.empty()) wrong_ = name;
-  }
-  const std::string& wrong() const { return wrong_; }
-
- private:
-  const json* find(const char* name) const {
-    auto at = object_.find(name);
-    return at == object_.end() || at->is_null() ? nullptr : &*at;
-  }
-  const json& object_;
-  std::string wrong_;
-};
 
 // As it can stand in a validator.
 bool is_plain_hash(const std::string& algo, const std::string& value) {
@@ -120,7 +36,7 @@ bool is_status(const std::string& text) {
 }
 
 Result<GlanceRecord> record_of(const json& object) {
-  Fields fields(object);
+  JsonFields fields(object);
   const std::string id_text = fields.text("id");
   auto id = ImageId::parse(id_text);
   if (!is_glance_id(id_text) || !id)
@@ -162,7 +78,7 @@ bool is_glance_id(std::string_view text) {
 }
 
 Result<GlanceRecord> GlanceRecord::parse(std::string_view text) {
-  auto object = parse_object(text);
+  auto object = parse_json_object(text);
   if (!object) return fail(object.error());
   return record_of(*object);
 }
@@ -192,7 +108,7 @@ std::optional<Digest> md5_of(const Validator& validator) {
 }
 
 Result<GlancePage> GlancePage::parse(std::string_view text) {
-  auto object = parse_object(text);
+  auto object = parse_json_object(text);
   if (!object) return fail(object.error());
   auto images = object->find("images");
   if (images == object->end() || !images->is_array())
@@ -214,7 +130,7 @@ Result<GlancePage> GlancePage::parse(std::string_view text) {
       return fail(record.error());
     }
   }
-  Fields fields(*object);
+  JsonFields fields(*object);
   page.next = fields.text("next");
   if (!fields.wrong().empty())
     return fail(ErrorKind::kProtocol, "a list of images whose 'next' is no text");

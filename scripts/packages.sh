@@ -5,7 +5,7 @@ BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config
   libfuse3-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libspdlog-dev libfmt-dev libxxhash-dev
   libcli11-dev nlohmann-json3-dev libyaml-cpp-dev libexpected-dev
-  prometheus-cpp-dev
+  libhiredis-dev prometheus-cpp-dev
 )
 
 # Beside the libraries, which come with the build: fusermount3, and the CAs for https upstreams.
@@ -16,11 +16,12 @@ DEMO_PACKAGES=(nginx)
 
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev clang-format
-  nginx openssl qemu-utils attr e2fsprogs mount util-linux procps curl
+  nginx redis-server openssl qemu-utils attr e2fsprogs mount util-linux procps curl
 )
 
 # Real upstreams, and Glance's own classes and tools for its cache directory (tests/real).
 REAL_PACKAGES=(
   glance-api glance-common python3-glance python3-xattr sqlite3
   keystone python3-keystone uwsgi-core uwsgi-plugin-python3
+  docker-registry skopeo apache2-utils
 )

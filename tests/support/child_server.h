@@ -1,7 +1,7 @@
 // A server program as a child of the test, listening on a loopback port of its own.
 //
 // What it says goes to a log file. It is killed in the destructor, and by the kernel when the test
-// dies. Used by Nginx, GlanceServer and KeystoneServer, which know their configuration.
+// dies. Used by Nginx, RedisServer and the servers of tests/real, which know their configuration.
 #pragma once
 
 #include <sys/types.h>
@@ -37,6 +37,7 @@ class ChildServer {
   void start(const ServerCommand& command);
   void stop();  // SIGTERM, and SIGKILL when that takes more than five seconds
   bool running() const { return pid_ > 0; }
+  pid_t pid() const { return pid_; }  // of a running one, for signals
 
  private:
   pid_t pid_ = -1;

@@ -2,9 +2,15 @@
 #include <gtest/gtest.h>
 
 #include <filesystem>
+#include <set>
 
 #include "real/glance_server.h"
 #include "real/keystone_server.h"
+#include "real/registry_server.h"
+#include "support/certificate.h"
+#include "support/checksum.h"
+#include "support/nginx.h"
+#include "support/redis_server.h"
 
 namespace imgcachefs::test {
 namespace {
@@ -115,6 +121,138 @@ TEST(KeystoneServer, OpensGlanceToItsUsersUntilTheirTokenIsOver) {
   EXPECT_THROW(keystone.token(keystone.demo()), std::runtime_error);
   keystone.start();
   EXPECT_NE(keystone.token(keystone.demo()), "");
+}
+
+TEST(RegistryServer, ServesWhatWasPushedAndRecordsWhoAsked) {
+  RegistryServer registry;
+  const std::string bytes(100'000, 'x'), digest = registry.push_blob("team/vm", bytes);
+  EXPECT_EQ(digest, "sha256:" + hex_digest(bytes));
+  const std::string path = "/v2/team/vm/blobs/" + digest;
+  EXPECT_EQ(registry.requests_of(digest).size(), 0u) << "pushing is no reading";
+  EXPECT_EQ(registry.blob("HEAD", "team/vm", digest).headers.at("content-length"), "100000");
+  EXPECT_EQ(registry.blob("GET", "team/vm", digest).body, bytes);
+  EXPECT_EQ(registry.call("GET", path + "?x=1", {{"Range", "bytes=10-19"}}).status, 206);
+  EXPECT_EQ(registry.blob("HEAD", "team/other", digest).status, 404);
+
+  const auto requests = registry.requests_of(digest);
+  ASSERT_EQ(requests.size(), 4u);
+  EXPECT_EQ(requests[0].method, "HEAD");
+  EXPECT_EQ(requests[0].path, path);
+  const auto statuses = [&](const std::string& query) {
+    std::multiset<int> found;
+    for (const RegistryRequest& request : requests)
+      if (request.query == query) found.insert(request.status);
+    return found;
+  };
+  EXPECT_EQ(statuses("x=1"), std::multiset<int>{206});
+  EXPECT_EQ(statuses(""), (std::multiset<int>{200, 200, 404}));
+  EXPECT_EQ(registry.requests_of(digest, "GET").size(), 2u);
+  EXPECT_EQ(registry.sent_bytes(digest), 100'010u);
+
+  registry.stop();
+  EXPECT_EQ(registry.blob("GET", "team/vm", digest).status, 0);
+  registry.start();
+  EXPECT_EQ(registry.blob("GET", "team/vm", digest).body, bytes);
+  fs::resize_file(registry.blob_file(digest), 10);
+  EXPECT_EQ(registry.blob("GET", "team/vm", digest).body, std::string(10, 'x'));
+  registry.remove_blob("team/vm", digest);
+  EXPECT_EQ(registry.blob("GET", "team/vm", digest).status, 404);
+}
+
+TEST(RegistryServer, HasImagesWithTags) {
+  RegistryServer registry;
+  const std::string digest = registry.push_image(
+      "team/vm", "v1", {{.bytes = "some bytes", .title = "disk.raw"}, {.bytes = "more"}});
+  registry.tag("team/vm", "v1", "latest");
+  const std::string type = "application/vnd.oci.image.manifest.v1+json";
+  const HttpReply reply = registry.call("GET", "/v2/team/vm/manifests/latest", {{"Accept", type}});
+  EXPECT_EQ(reply.headers.at("content-type"), type);
+  EXPECT_EQ(reply.headers.at("docker-content-digest"), digest);
+  const auto layer = reply.json()["layers"][0];
+  EXPECT_EQ(layer["digest"], "sha256:" + hex_digest("some bytes"));
+  EXPECT_EQ(layer["size"], 10);
+  EXPECT_EQ(layer["annotations"]["org.opencontainers.image.title"], "disk.raw");
+  EXPECT_EQ(registry.call("GET", "/v2/team/vm/tags/list").json()["tags"],
+            nlohmann::json({"latest", "v1"}));
+  EXPECT_EQ(registry.call("GET", "/v2/_catalog").json()["repositories"],
+            nlohmann::json({"team/vm"}));
+
+  const auto index =
+      registry.push_manifest("team/vm", "all",
+                             {{"schemaVersion", 2},
+                              {"mediaType", "application/vnd.oci.image.index.v1+json"},
+                              {"manifests", {descriptor(type, digest, reply.body.size())}}});
+  EXPECT_EQ(registry.call("GET", "/v2/team/vm/manifests/" + index).status, 404) << "no Accept";
+  registry.remove_manifest("team/vm", digest);
+  EXPECT_EQ(registry.call("GET", "/v2/team/vm/manifests/v1", {{"Accept", type}}).status, 404);
+  const CommandResult tags = run(
+      {"skopeo", "list-tags", "--tls-verify=false", "docker://" + registry.address() + "/team/vm"});
+  EXPECT_TRUE(tags.ok()) << tags.describe();
+}
+
+TEST(RegistryServer, LetsInWhoHasThePassword) {
+  RegistryServer registry({.user = "alice", .password = "alicepw"});
+  const std::string digest = registry.push_blob("team/vm", "some bytes");
+  EXPECT_EQ(registry.blob("GET", "team/vm", digest).body, "some bytes");
+  registry.authorize("");
+  const HttpReply refused = registry.blob("GET", "team/vm", digest);
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.headers.at("www-authenticate"), "Basic realm=\"basic-realm\"");
+  registry.authorize("Basic bm9ib2R5Om5vdGhpbmc=");
+  EXPECT_EQ(registry.blob("GET", "team/vm", digest).status, 401);
+}
+
+TEST(RegistryServer, SendsToATokenServer) {
+  TempDir dir;
+  RegistryServer registry({.token = {{.realm = "http://127.0.0.1:1/token",
+                                      .service = "a-registry",
+                                      .issuer = "an-issuer",
+                                      .certificate = make_certificate(dir, "issuer").cert_file}}});
+  const HttpReply refused = registry.call("GET", "/v2/team/vm/tags/list");
+  EXPECT_EQ(refused.status, 401);
+  EXPECT_EQ(refused.headers.at("www-authenticate"),
+            "Bearer realm=\"http://127.0.0.1:1/token\",service=\"a-registry\","
+            "scope=\"repository:team/vm:pull\"");
+  registry.authorize("Bearer nonsense");
+  EXPECT_EQ(registry.call("GET", "/v2/").status, 401);
+}
+
+TEST(RegistryServer, RedirectsToWhereItsDataIs) {
+  RegistryServer plain;
+  const std::string digest = plain.push_blob("team/vm", "some bytes");
+  Nginx data(plain.data_dir());
+  RegistryServer registry({.redirect = data.url("/")});
+  fs::copy(plain.data_dir(), registry.data_dir(), fs::copy_options::recursive);
+  for (const char* method : {"GET", "HEAD"}) {
+    const HttpReply reply = registry.blob(method, "team/vm", digest);
+    EXPECT_EQ(reply.status, 307);
+    EXPECT_EQ(http_ok({.url = reply.headers.at("location")}).body, "some bytes");
+  }
+}
+
+TEST(RegistryServer, CachesBlobDescriptors) {
+  RedisServer redis;
+  RegistryServer registry({.redis = &redis});
+  const std::string digest = registry.push_blob("team/vm", "some bytes");
+  EXPECT_EQ(redis.command({"HGET", "blobs::" + digest, "size"}), "10");
+  RegistryServer other({.memory_cache = true});
+  EXPECT_EQ(other.blob("GET", "team/vm", other.push_blob("team/vm", "bytes")).body, "bytes");
+}
+
+TEST(RedisServer, StopsPausesAndGoesOn) {
+  RedisServer redis({.password = "secret"});
+  redis.command({"SET", "key", "value"});
+  EXPECT_EQ(redis.command({"GET", "key"}), "value");
+  EXPECT_THROW(redis.command({"HGET", "key", "field"}), std::runtime_error);
+  EXPECT_EQ(redis.lines({"KEYS", "*"}), std::vector<std::string>{"key"});
+  redis.pause();
+  EXPECT_TRUE(answers(redis.port())) << "that is the kernel";
+  redis.resume();
+  EXPECT_EQ(redis.command({"GET", "key"}), "value");
+  redis.stop();
+  EXPECT_FALSE(answers(redis.port()));
+  redis.start();
+  EXPECT_EQ(redis.command({"GET", "key"}), "");
 }
 
 }  // namespace

@@ -37,7 +37,8 @@ bool CachedImages::was_unfinished(const ImageId& id, const struct stat& st) cons
 }
 
 bool CachedImages::asks_upstream(const ImageId& id) const {
-  return config_.revalidate && !table_.believed(id) && steady_clock::now() >= outage_until_.load();
+  return changeable_ && config_.revalidate && !table_.believed(id) &&
+         steady_clock::now() >= outage_until_.load();
 }
 
 void CachedImages::open(const std::shared_ptr<CachedImage>& image, OpenDone done) {

@@ -26,15 +26,19 @@ namespace imgcachefs {
 // Thread-safe. What it is given must outlive it.
 class CachedImages {
  public:
+  // `changeable`: what an ID means may change upstream. Else upstream is not asked about images
+  // that are cached.
   CachedImages(const StoreConfig& config, const CacheLayout& layout, CacheRecords& records,
-               ImageTable& table, SpaceBudget& budget, Inquiries& inquiries, AdoptedImages& adopted)
+               ImageTable& table, SpaceBudget& budget, Inquiries& inquiries, AdoptedImages& adopted,
+               bool changeable)
       : config_(config),
         layout_(layout),
         records_(records),
         table_(table),
         budget_(budget),
         inquiries_(inquiries),
-        adopted_(adopted) {}
+        adopted_(adopted),
+        changeable_(changeable) {}
 
   std::shared_ptr<CachedImage> find(const ImageId& id);  // nullptr: it is not cached
 
@@ -71,6 +75,7 @@ class CachedImages {
   SpaceBudget& budget_;
   Inquiries& inquiries_;
   AdoptedImages& adopted_;
+  const bool changeable_;
   std::atomic<uint64_t> hits_{0};
   std::atomic<unsigned> refreshing_{0};
   std::atomic<std::chrono::steady_clock::time_point> outage_until_{};

@@ -38,7 +38,7 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       throttle_(config.limit_rate),
       table_(config.revalidate, config.negative_ttl),
       prefetcher_(layout_, [this](const ImageId& id,
-                                  Prefetcher::Done done) { fetch_whole(id, std::move(done)); }),
+                                  Prefetcher::Done done) { fetch_queued(id, std::move(done)); }),
       workers_("worker", kWorkers),
       askers_("asker", kAskers),
       openers_("opener", kOpeners),
@@ -48,9 +48,13 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
                workers_, askers_, throttle_, stop_.get_token()},
       inquiries_(upstream, askers_, openers_, stop_.get_token()),
       named_(
-          config_, upstream.names(), askers_, openers_,
+          config_, upstream.names(), {askers_, openers_},
           [this](const ImageId& id) { return table_.refusal(id).has_value(); }, stop_.get_token()),
-      catalogue_(config_, layout_, upstream, named_, stop_.get_token()) {}
+      catalogue_(config_, layout_, upstream, named_, stop_.get_token()) {
+  if (auto* repositories = upstream.repositories())
+    repositories_ = std::make_unique<RepositoryImages>(
+        config_, layout_, *repositories, AskingThreads{askers_, openers_}, stop_.get_token());
+}
 
 ImageStore::~ImageStore() {
   shutdown();
@@ -73,14 +77,18 @@ Status ImageStore::start() {
   adopted_ = std::make_unique<AdoptedImages>(
       layout_, *records_, upstream_, verifier_, stop_.get_token(),
       [this](const CachedImage& image, uint64_t freed) { found_wrong(image, freed); });
+  // The repositories say who sees an image; what its ID means does not change.
+  const bool changeable = repositories_ == nullptr;
   cached_ = std::make_unique<CachedImages>(config_, layout_, *records_, table_, budget_, inquiries_,
-                                           *adopted_);
+                                           *adopted_, changeable);
   if (auto ours = claim_directory(); !ours) return ours;
   take_back_all_unfinished(layout_);
   auto cached = layout_.list(Place::kCached);
   if (!cached) return fail(cached.error());
   if (auto repaired = index_->repair(*cached); !repaired) return repaired;
   if (auto loaded = records_->refresh(); !loaded) return loaded;
+  if (repositories_)
+    if (auto loaded = repositories_->load(); !loaded) return loaded;
   janitor_ = std::make_unique<Janitor>(config_, layout_, *index_, *records_, budget_, table_);
   janitor_->start();
   keeper_ = std::make_unique<PeriodicTask>("keeper", kKeeperInterval, [this] { keeper_round(); });
@@ -187,6 +195,14 @@ void ImageStore::fetch_whole(const ImageId& id, Fill::WholeDone done) {
   });
 }
 
+void ImageStore::fetch_queued(const ImageId& id, Fill::WholeDone done) {
+  if (!repositories_) return fetch_whole(id, std::move(done));
+  repositories_->find_queued(id, [this, id, done = std::move(done)](const Status& found) {
+    if (!found) return done(fail(found.error()));
+    fetch_whole(id, done);
+  });
+}
+
 void ImageStore::list(ListDone done) {
   if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
   catalogue_.refresh([this, done = std::move(done)] {
@@ -212,6 +228,7 @@ void ImageStore::image_committing(const RemoteImage& image, int fd,
                                   const std::optional<Digest>& checksum, bool verified) {
   const auto now = std::chrono::system_clock::now();
   records_->stage(fd, new_record(image, now, checksum, verified));
+  if (repositories_) repositories_->image_committing(image.id(), fd);
 }
 
 void ImageStore::image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,

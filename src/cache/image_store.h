@@ -29,7 +29,10 @@
 //     RemoteImage::mutex_      the fill of an image, its opens
 //     Fill::mutex_             everything of one fill
 //     CacheRecords::mutex_     the index in memory
-//     NamedImages::mutex_      what names were heard to mean; ImageTable::mutex_ after it
+//     RepositoryImages::marking_   marks on the files            held across their I/O
+//     NamedImages::mutex_      the names of the last catalogue
+//     RepositoryImages::mutex_ which images were found in which repositories
+//     Believed::mutex_         what was heard of names, repositories, tags; then ImageTable::mutex_
 //     Catalogue::mutex_, Inquiries::mutex_   what upstream said, and who waits for it
 //     Prefetcher::mutex_       what is being tried of the queue
 //     AdoptedImages::mutex_    which files were held against upstream's checksum
@@ -53,6 +56,7 @@
 #include "cache/janitor.h"
 #include "cache/prefetcher.h"
 #include "cache/remote_image.h"
+#include "cache/repository_images.h"
 #include "cache/store_config.h"
 #include "cache/store_status.h"
 #include "fetch/upstream.h"
@@ -82,6 +86,10 @@ class ImageStore final : private RemoteImageOwner {
   // upstream does not answer, what is cached and what it said last.
   void list(ListDone done);
 
+  // Where upstream's images lie in repositories: whom to ask which of them shows which image,
+  // before it is looked up here. nullptr where they do not. Lives as long as the store.
+  RepositoryImages* repositories() { return repositories_.get(); }
+
   // Whether upstream's images have names beside their IDs.
   bool has_names() const { return named_.exist(); }
   using NameDone = std::function<void(Result<ImageId>)>;
@@ -105,6 +113,8 @@ class ImageStore final : private RemoteImageOwner {
   // The whole image is cached in the background, though nobody opens it; no hit and no miss is
   // counted. Told once what came of it, as to a reader; kNoSpace when there is no room.
   void fetch_whole(const ImageId& id, Fill::WholeDone done);
+  // The same for one of the queue, which may say where it is.
+  void fetch_queued(const ImageId& id, Fill::WholeDone done);
 
   // Cancels transfers, answers all who wait (kCancelled), saves maps and counters, joins.
   // Idempotent. Handles may be destroyed after.
@@ -159,6 +169,7 @@ class ImageStore final : private RemoteImageOwner {
   FillContext context_;
   Inquiries inquiries_;
   NamedImages named_;
+  std::unique_ptr<RepositoryImages> repositories_;
   Catalogue catalogue_;
   std::unique_ptr<PeriodicTask> keeper_;
   std::unique_ptr<Janitor> janitor_;

@@ -37,13 +37,6 @@ struct stat image_attributes(const Image& image, const Ownership& ownership) {
   return st;
 }
 
-struct stat link_attributes(const Link& link, const Ownership& ownership, WallTime since) {
-  struct stat st = owned(inode_number(link.path), ownership, since);
-  st.st_mode = S_IFLNK | 0777;  // as links have it: what they lead to decides
-  st.st_size = static_cast<off_t>(link.target.size());
-  return st;
-}
-
 struct stat directory_attributes(uint64_t inode, const Ownership& ownership, WallTime since) {
   struct stat st = owned(inode, ownership, since);
   st.st_mode = S_IFDIR | ownership.mode | ((ownership.mode & 0444) >> 2);
@@ -54,6 +47,21 @@ struct stat directory_attributes(uint64_t inode, const Ownership& ownership, Wal
 struct stat page_attributes(uint64_t inode, const Ownership& ownership, WallTime since) {
   struct stat st = owned(inode, ownership, since);
   st.st_mode = S_IFREG | ownership.mode;
+  return st;
+}
+
+struct stat named_attributes(const NamedNode& node, const Ownership& ownership, WallTime since) {
+  const uint64_t inode =
+      inode_number(std::visit([](const auto& one) { return std::string_view(one.path); }, node));
+  if (std::holds_alternative<Directory>(node)) return directory_attributes(inode, ownership, since);
+  if (const auto* text = std::get_if<TextFile>(&node)) {
+    struct stat st = page_attributes(inode, ownership, since);
+    st.st_size = static_cast<off_t>(text->text.size());
+    return st;
+  }
+  struct stat st = owned(inode, ownership, since);
+  st.st_mode = S_IFLNK | 0777;  // as links have it: what they lead to decides
+  st.st_size = static_cast<off_t>(std::get<Link>(node).target.size());
   return st;
 }
 

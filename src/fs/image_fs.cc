@@ -8,8 +8,7 @@
 #include <cstring>
 
 #include "base/log.h"
-#include "fs/by_name.h"
-#include "fs/directories.h"
+#include "fs/control_directory.h"
 #include "fs/metrics_page.h"
 #include "fs/parked.h"
 #include "fs/status_page.h"
@@ -49,6 +48,7 @@ void reply_xattr_text(fuse_req_t request, const std::string& text, size_t size) 
 ImageFs::ImageFs(ImageStore& store, const UpstreamStats& upstream, MountFacts facts,
                  Ownership ownership)
     : store_(store),
+      tree_(tree_of(store)),
       upstream_(upstream),
       facts_(std::move(facts)),
       ownership_(ownership),
@@ -75,103 +75,71 @@ void ImageFs::reply_error(fuse_req_t request, std::string_view operation, std::s
   fuse_reply_err(request, errors_.report(operation, image_id, error));
 }
 
-void ImageFs::reply_image_entry(fuse_req_t request, const std::shared_ptr<Image>& image) {
+struct stat ImageFs::attributes(const Found& found) const {
+  if (const auto* image = std::get_if<std::shared_ptr<Image>>(&found))
+    return image_attributes(**image, ownership_);
+  return named_attributes(std::get<NamedNode>(found), ownership_, mounted_at_);
+}
+
+std::optional<struct stat> ImageFs::attributes(uint64_t node) const {
+  if (node == node::kControl) return directory_attributes(node, ownership_, mounted_at_);
+  if (is_control_page(node)) return page_attributes(node, ownership_, mounted_at_);
+  if (node == node::kRoot) return directory_attributes(node, ownership_, mounted_at_);
+  if (const auto found = nodes_.find(node)) return attributes(*found);
+  return std::nullopt;
+}
+
+void ImageFs::reply_entry(fuse_req_t request, const Found& found) {
+  const auto* image = std::get_if<std::shared_ptr<Image>>(&found);
   fuse_entry_param entry{};
-  entry.attr = image_attributes(*image, ownership_);
-  entry.ino = nodes_.add(image);
-  entry.entry_timeout = entry.attr_timeout = image->is_cached() ? kBriefly : kIncompleteFor;
+  entry.attr = attributes(found);
+  entry.ino = nodes_.add(found);
+  entry.entry_timeout = entry.attr_timeout =
+      image == nullptr || (*image)->is_cached() ? kBriefly : kIncompleteFor;
   // The kernel counts the look-up only if the reply arrives.
   if (fuse_reply_entry(request, &entry) < 0) nodes_.forget(entry.ino, 1);
 }
 
-void ImageFs::reply_own_entry(fuse_req_t request, uint64_t node) {
+void ImageFs::reply_control_entry(fuse_req_t request, uint64_t node) {
   fuse_entry_param entry{};
   entry.ino = node;
-  own_attributes(node, entry.attr);
+  entry.attr = *attributes(node);
   entry.entry_timeout = entry.attr_timeout = kBriefly;
   fuse_reply_entry(request, &entry);
 }
 
-bool ImageFs::own_attributes(uint64_t node, struct stat& st) const {
-  if (node == node::kRoot || node == node::kControl || node == node::kByName)
-    st = directory_attributes(node, ownership_, mounted_at_);
-  else if (node == node::kMetrics || node == node::kStatus)
-    st = page_attributes(node, ownership_, mounted_at_);
-  else
-    return false;
-  return true;
-}
-
 void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
-  const std::string_view wanted(name);
-  if (auto own = own_node(parent, wanted, store_.has_names()))
-    return reply_own_entry(request, *own);
-  if (parent == node::kByName) return lookup_by_name(request, name);
-  auto id = ImageId::parse(wanted);
-  if (parent != node::kRoot) {
+  if (auto own = control_node(parent, name)) return reply_control_entry(request, *own);
+  const auto directory = nodes_.find_named<Directory>(parent);
+  if (!directory) {
     fuse_reply_err(request, ENOENT);
     return;
   }
-  // Not by the name itself: it can be anything.
-  if (!id)
-    return reply_error(request, "lookup", "of no image",
-                       {ErrorKind::kNotFound, id.error().message});
+  // For the log, to which not any text may go.
+  const std::string shown = ImageId::parse(name) ? path_in(directory->path, name) : "of no image";
   auto parked = Parked::park(request, departures_);
-  store_.lookup(*id, [this, parked, id = *id](Result<std::shared_ptr<Image>> image) {
+  tree_->find(directory->path, name, [this, parked, shown](const Result<Found>& found) {
     fuse_req_t waiting = parked->claim();
     if (!waiting) return;
-    if (image)
-      reply_image_entry(waiting, *image);
+    if (found)
+      reply_entry(waiting, *found);
     else
-      reply_error(waiting, "lookup", id.str(), image.error());
-  });
-}
-
-void ImageFs::lookup_by_name(fuse_req_t request, const std::string& file_name) {
-  auto image_name = image_name_of(file_name);
-  if (!image_name) {
-    fuse_reply_err(request, ENOENT);
-    return;
-  }
-  auto parked = Parked::park(request, departures_);
-  store_.find_named(*image_name, [this, parked, file_name](Result<ImageId> id) {
-    fuse_req_t waiting = parked->claim();
-    if (!waiting) return;
-    if (!id) return reply_error(waiting, "lookup", by_name_path(file_name), id.error());
-    const Link link = by_name_link(file_name, *id);
-    fuse_entry_param entry{};
-    entry.attr = link_attributes(link, ownership_, mounted_at_);
-    entry.ino = nodes_.add(link);
-    entry.entry_timeout = entry.attr_timeout = kBriefly;
-    if (fuse_reply_entry(waiting, &entry) < 0) nodes_.forget(entry.ino, 1);
+      reply_error(waiting, "lookup", shown, found.error());
   });
 }
 
 void ImageFs::readlink(fuse_req_t request, uint64_t node) {
-  if (auto link = nodes_.find_link(node))
+  if (auto link = nodes_.find_named<Link>(node))
     fuse_reply_readlink(request, link->target.c_str());
   else
     fuse_reply_err(request, EINVAL);
 }
 
 void ImageFs::getattr(fuse_req_t request, uint64_t node) {
-  struct stat st {};
-  if (own_attributes(node, st)) {
-    fuse_reply_attr(request, &st, kBriefly);
-    return;
-  }
-  if (auto link = nodes_.find_link(node)) {
-    st = link_attributes(*link, ownership_, mounted_at_);
-    fuse_reply_attr(request, &st, kBriefly);
-    return;
-  }
-  auto image = nodes_.find(node);
-  if (!image) {
+  if (const auto st = attributes(node))
+    fuse_reply_attr(request, &*st, kBriefly);
+  else
     fuse_reply_err(request, ESTALE);
-    return;
-  }
-  st = image_attributes(*image, ownership_);
-  fuse_reply_attr(request, &st, kBriefly);
 }
 
 void ImageFs::reply_open(fuse_req_t request, fuse_file_info reply, OpenFile::What what) {
@@ -190,12 +158,17 @@ void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file
     fuse_reply_err(request, EROFS);
     return;
   }
-  if (node == node::kMetrics || node == node::kStatus) {
+  if (is_control_page(node)) {
     fuse_file_info reply = file;
     reply.direct_io = 1;  // its length is known only now, and every open shows what is so then
     return reply_open(request, reply, OpenPage{page_text(node)});
   }
-  auto image = nodes_.find(node);
+  if (auto text = nodes_.find_named<TextFile>(node)) {
+    fuse_file_info reply = file;
+    reply.keep_cache = 1;  // another text is another node
+    return reply_open(request, reply, OpenPage{std::move(text->text)});
+  }
+  auto image = nodes_.find_image(node);
   if (!image) {
     fuse_reply_err(request, ESTALE);
     return;
@@ -278,24 +251,22 @@ void ImageFs::release(fuse_req_t request, const fuse_file_info& file) {
 
 void ImageFs::opendir(fuse_req_t request, uint64_t node, const fuse_file_info& file) {
   if (node == node::kControl) return reply_open(request, file, control_directory());
+  const auto directory = nodes_.find_named<Directory>(node);
+  if (!directory) {
+    fuse_reply_err(request, ENOTDIR);
+    return;
+  }
   auto parked = Parked::park(request, departures_);
-  if (node == node::kByName)
-    return store_.list_named([this, parked, file](Result<std::vector<NamedImage>> images) {
-      fuse_req_t waiting = parked->claim();
-      if (!waiting) return;
-      if (images)
-        reply_open(waiting, file, by_name_directory(*images));
-      else
-        reply_error(waiting, "list", by_name_path(""), images.error());
-    });
-  store_.list([this, parked, file](Result<std::vector<ImageId>> ids) {
-    fuse_req_t waiting = parked->claim();
-    if (!waiting) return;
-    if (ids)
-      reply_open(waiting, file, root_directory(*ids));
-    else
-      reply_error(waiting, "list", "/", ids.error());
-  });
+  tree_->list(directory->path,
+              [this, parked, node, file, path = directory->path](Result<OpenDirectory> listed) {
+                fuse_req_t waiting = parked->claim();
+                if (!waiting) return;
+                if (!listed)
+                  return reply_error(waiting, "list", path.empty() ? "/" : path, listed.error());
+                const DirectoryEntry dots[] = {{".", node, S_IFDIR}, {"..", node::kRoot, S_IFDIR}};
+                listed->entries.insert(listed->entries.begin(), std::begin(dots), std::end(dots));
+                reply_open(waiting, file, std::move(*listed));
+              });
 }
 
 void ImageFs::readdir(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file) {
@@ -323,7 +294,7 @@ void ImageFs::statfs(fuse_req_t request) {
 
 Xattrs ImageFs::xattrs_of(uint64_t node) const {
   if (node == node::kRoot) return root_xattrs(facts_);
-  if (auto image = nodes_.find(node)) return image_xattrs(image->details());
+  if (auto image = nodes_.find_image(node)) return image_xattrs(image->details());
   return {};
 }
 

@@ -17,6 +17,7 @@
 #include "fs/mount_facts.h"
 #include "fs/node_table.h"
 #include "fs/open_files.h"
+#include "fs/tree.h"
 #include "fs/xattrs.h"
 
 namespace imgcachefs {
@@ -47,19 +48,19 @@ class ImageFs {
   void listxattr(fuse_req_t request, uint64_t node, size_t size);
 
  private:
-  void lookup_by_name(fuse_req_t request, const std::string& file_name);
-  void reply_image_entry(fuse_req_t request, const std::shared_ptr<Image>& image);
-  void reply_own_entry(fuse_req_t request, uint64_t node);
+  void reply_entry(fuse_req_t request, const Found& found);
+  void reply_control_entry(fuse_req_t request, uint64_t node);
   // Replies to an open; when the asker has left meanwhile, the file is closed again.
   void reply_open(fuse_req_t request, fuse_file_info reply, OpenFile::What what);
   void reply_error(fuse_req_t request, std::string_view operation, std::string_view image_id,
                    const Error& error);
   Xattrs xattrs_of(uint64_t node) const;
   std::string page_text(uint64_t node) const;
-  // Attributes of what is not an image; false when `node` is no such thing.
-  bool own_attributes(uint64_t node, struct stat& st) const;
+  std::optional<struct stat> attributes(uint64_t node) const;  // nullopt: there is no such node
+  struct stat attributes(const Found& found) const;
 
   ImageStore& store_;
+  const std::unique_ptr<Tree> tree_;
   const UpstreamStats& upstream_;
   const MountFacts facts_;
   const Ownership ownership_;

@@ -5,46 +5,46 @@
 
 namespace imgcachefs {
 
-uint64_t NodeTable::add(const std::shared_ptr<Image>& image) {
-  const uint64_t id = node::of_serial(image->serial());
+uint64_t NodeTable::add(const Found& found) {
   std::unique_lock lock(mutex_);
-  ++entries_.try_emplace(id, Entry{image}).first->second.lookups;
+  uint64_t id;
+  if (const auto* image = std::get_if<std::shared_ptr<Image>>(&found)) {
+    id = node::of_serial((*image)->serial());
+  } else {
+    const auto [at, is_new] = named_.try_emplace(std::get<NamedNode>(found), next_named_);
+    if (is_new) ++next_named_;
+    id = at->second;
+  }
+  ++entries_.try_emplace(id, Entry{found}).first->second.lookups;
   return id;
 }
 
-uint64_t NodeTable::add(const Link& link) {
-  std::unique_lock lock(mutex_);
-  auto [at, is_new] = links_.try_emplace(link, next_link_);
-  if (is_new) entries_.try_emplace(next_link_++, Entry{link});
-  ++entries_.at(at->second).lookups;
-  return at->second;
-}
-
 void NodeTable::forget(uint64_t node, uint64_t count) {
-  std::variant<std::shared_ptr<Image>, Link> last;  // before the lock, so destroyed after it
+  Found last;  // before the lock, so destroyed after it
   std::unique_lock lock(mutex_);
   auto found = entries_.find(node);
   if (found == entries_.end()) return;
   found->second.lookups -= std::min(count, found->second.lookups);
   if (found->second.lookups != 0) return;
   last = std::move(found->second.what);
-  if (const Link* link = std::get_if<Link>(&last)) links_.erase(*link);
+  if (const auto* named = std::get_if<NamedNode>(&last)) named_.erase(*named);
   entries_.erase(found);
 }
 
-std::shared_ptr<Image> NodeTable::find(uint64_t node) const {
+std::optional<Found> NodeTable::find(uint64_t node) const {
+  if (node == node::kRoot) return NamedNode(Directory{});
+  std::shared_lock lock(mutex_);
+  auto found = entries_.find(node);
+  if (found == entries_.end()) return std::nullopt;
+  return found->second.what;
+}
+
+std::shared_ptr<Image> NodeTable::find_image(uint64_t node) const {
   std::shared_lock lock(mutex_);
   auto found = entries_.find(node);
   const auto* image =
       found == entries_.end() ? nullptr : std::get_if<std::shared_ptr<Image>>(&found->second.what);
   return image ? *image : nullptr;
-}
-
-std::optional<Link> NodeTable::find_link(uint64_t node) const {
-  std::shared_lock lock(mutex_);
-  auto found = entries_.find(node);
-  const auto* link = found == entries_.end() ? nullptr : std::get_if<Link>(&found->second.what);
-  return link ? std::optional(*link) : std::nullopt;
 }
 
 size_t NodeTable::size() const {

@@ -1,8 +1,8 @@
-// The kernel's node ids: which image or link each stands for, and how many look-ups the kernel
-// still holds.
+// The kernel's node ids: what each stands for, and how many look-ups the kernel still holds.
 //
 // An image's node id is made of its serial, so it is never used twice and the page cache behind it
-// is of one version of the image only. A link that leads elsewhere is another link. Thread-safe.
+// is of one version of the image only. A link that leads elsewhere is another link, a text that
+// says something else another text. Thread-safe.
 #pragma once
 
 #include <compare>
@@ -24,46 +24,68 @@ constexpr uint64_t kRoot = 1;     // as FUSE has it
 constexpr uint64_t kControl = 2;  // .imgcachefs/
 constexpr uint64_t kMetrics = 3;
 constexpr uint64_t kStatus = 4;
-constexpr uint64_t kByName = 5;  // by-name/
 constexpr uint64_t kFirstImage = 16;
-constexpr uint64_t kFirstLink = uint64_t{1} << 62;
+constexpr uint64_t kFirstNamed = uint64_t{1} << 62;
 
 constexpr uint64_t of_serial(uint64_t serial) {
   return kFirstImage + serial;
 }
 }  // namespace node
 
-// A symbolic link.
+// What is in a mount beside images. `path` is relative to the mount.
+struct Directory {
+  std::string path;  // "" is the mount itself
+  auto operator<=>(const Directory&) const = default;
+};
+
 struct Link {
-  std::string path;    // in the mount
+  std::string path;
   std::string target;  // what it says
   auto operator<=>(const Link&) const = default;
 };
 
+struct TextFile {
+  std::string path;
+  std::string text;
+  auto operator<=>(const TextFile&) const = default;
+};
+
+using NamedNode = std::variant<Directory, Link, TextFile>;
+
+// What a name in a mount stands for.
+using Found = std::variant<std::shared_ptr<Image>, NamedNode>;
+
 class NodeTable {
  public:
   // Counts one look-up of the kernel and returns the node id it is to be told.
-  uint64_t add(const std::shared_ptr<Image>& image);
-  uint64_t add(const Link& link);
+  uint64_t add(const Found& found);
 
-  // The kernel forgets `count` look-ups; the image or link is let go with the last. Reserved and
+  // The kernel forgets `count` look-ups; what it stands for is let go with the last. Reserved and
   // unknown ids are no error.
   void forget(uint64_t node, uint64_t count);
 
-  std::shared_ptr<Image> find(uint64_t node) const;    // nullptr when it is no image
-  std::optional<Link> find_link(uint64_t node) const;  // nullopt when it is no link
+  std::optional<Found> find(uint64_t node) const;          // the mount itself included
+  std::shared_ptr<Image> find_image(uint64_t node) const;  // nullptr when it is no image
+  // nullopt when it is none of that kind.
+  template <typename Kind>
+  std::optional<Kind> find_named(uint64_t node) const {
+    const auto found = find(node);
+    const auto* named = found ? std::get_if<NamedNode>(&*found) : nullptr;
+    const auto* kind = named ? std::get_if<Kind>(named) : nullptr;
+    return kind ? std::optional(*kind) : std::nullopt;
+  }
   size_t size() const;
 
  private:
   struct Entry {
-    std::variant<std::shared_ptr<Image>, Link> what;
+    Found what;
     uint64_t lookups = 0;
   };
 
   mutable std::shared_mutex mutex_;  // protects what follows; an image is never destroyed under it
   std::unordered_map<uint64_t, Entry> entries_;
-  std::map<Link, uint64_t> links_;
-  uint64_t next_link_ = node::kFirstLink;
+  std::map<NamedNode, uint64_t> named_;
+  uint64_t next_named_ = node::kFirstNamed;
 };
 
 }  // namespace imgcachefs

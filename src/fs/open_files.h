@@ -39,7 +39,7 @@ struct DirectoryEntry {
 };
 
 struct OpenDirectory {
-  std::vector<DirectoryEntry> entries;  // as they were when it was opened, "." and ".." included
+  std::vector<DirectoryEntry> entries;  // as they were when it was opened
 };
 
 struct OpenFile : std::enable_shared_from_this<OpenFile> {

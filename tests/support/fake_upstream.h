@@ -52,6 +52,9 @@ class FakeUpstream final : public Upstream, public ImageNames {
   // as stat().
   void with_names() { with_names_ = true; }
 
+  // Likewise: its images lie in these.
+  void with_repositories(Repositories& repositories) { repositories_ = &repositories; }
+
   void put(const std::string& id, Image image) {
     std::lock_guard lock(mutex_);
     images_.insert_or_assign(id, std::move(image));
@@ -129,6 +132,7 @@ class FakeUpstream final : public Upstream, public ImageNames {
     return info_of(id, at->second);
   }
 
+  Repositories* repositories() override { return repositories_; }
   ImageNames* names() override { return with_names_ ? this : nullptr; }
   Result<CatalogueEntry> find_named(const std::string& name, Patience patience,
                                     std::stop_token stop) override {
@@ -214,6 +218,7 @@ class FakeUpstream final : public Upstream, public ImageNames {
   }
 
   bool with_names_ = false;
+  Repositories* repositories_ = nullptr;
   mutable std::mutex mutex_;
   std::condition_variable_any opened_;
   std::map<std::string, Image> images_;

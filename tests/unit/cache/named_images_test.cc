@@ -187,7 +187,7 @@ TEST_F(NamedImagesTest, WhatWasHeardWhileACatalogueWasReadCounts) {
   for (const char* name : {"cirros", "debian"})
     old.push_back({id_of("1"), name, from_unix(10), std::nullopt});
   WorkerPool pool("pool", 1);
-  NamedImages named(config_, upstream_.names(), pool, pool, [](const ImageId&) { return false; },
+  NamedImages named(config_, upstream_.names(), {pool, pool}, [](const ImageId&) { return false; },
                     {});
   const auto find_in = [&](const std::string& name) {
     std::promise<std::string> answer;

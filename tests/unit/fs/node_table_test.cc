@@ -15,9 +15,9 @@ TEST(NodeTable, KeepsAnImageUntilTheKernelHasForgottenEveryLookUp) {
   EXPECT_EQ(node, node::of_serial(0));
   EXPECT_GT(node, node::kStatus);
   table.forget(node, 1);
-  EXPECT_EQ(table.find(node), image);
+  EXPECT_EQ(table.find_image(node), image);
   table.forget(node, 1);
-  EXPECT_EQ(table.find(node), nullptr);
+  EXPECT_EQ(table.find_image(node), nullptr);
   EXPECT_EQ(image.use_count(), 1);
   EXPECT_EQ(table.size(), 0u);
 }
@@ -39,23 +39,24 @@ TEST(NodeTable, ForgetsWhatItDoesNotKnow) {
 
 TEST(NodeTable, ALinkIsKeptAsAnImageIsAndIsAnotherWhenItLeadsElsewhere) {
   NodeTable table;
-  const Link link{"by-name/cirros", "../1"};
+  const Link cirros{"by-name/cirros", "../1"};
+  const NamedNode link = cirros;
   const uint64_t node = table.add(link);
   EXPECT_EQ(table.add(link), node);
-  EXPECT_EQ(table.find_link(node), link);
-  EXPECT_EQ(table.find(node), nullptr);
-  const uint64_t other = table.add(Link{"by-name/cirros", "../2"});
+  EXPECT_EQ(table.find_named<Link>(node), cirros);
+  EXPECT_EQ(table.find_image(node), nullptr);
+  const uint64_t other = table.add(NamedNode(Link{"by-name/cirros", "../2"}));
   EXPECT_NE(other, node);
   table.forget(node, 2);
-  EXPECT_EQ(table.find_link(node), std::nullopt);
+  EXPECT_EQ(table.find_named<Link>(node), std::nullopt);
   EXPECT_NE(table.add(link), node);  // an id is never used twice
   EXPECT_EQ(table.size(), 2u);
 }
 
 TEST(NodeTable, AnImageIsNoLink) {
   NodeTable table;
-  EXPECT_EQ(table.find_link(table.add(std::make_shared<FakeImage>("a"))), std::nullopt);
-  EXPECT_EQ(table.find_link(node::kRoot), std::nullopt);
+  EXPECT_EQ(table.find_named<Link>(table.add(std::make_shared<FakeImage>("a"))), std::nullopt);
+  EXPECT_EQ(table.find_named<Link>(node::kRoot), std::nullopt);
 }
 
 }  // namespace

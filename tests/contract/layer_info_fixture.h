@@ -30,6 +30,12 @@ inline Digest long_blob(int number) {
   return Digest::parse(DigestAlgo::kSha384, fmt::format("{:096x}", number)).value();
 }
 
+inline int occurrences(const std::string& text, const std::string& part) {
+  int found = 0;
+  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
+  return found;
+}
+
 // Whether `is_so` within half a minute.
 template <typename IsSo>
 bool soon(IsSo is_so) {

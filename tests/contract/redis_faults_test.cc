@@ -1,6 +1,5 @@
-// A Redis that is down, slow, full, in the wrong hands or none at all: a miss, never a caller who
-// is stuck, and a line in the log once.
-#include <gmock/gmock.h>
+// A Redis that is down, slow, full or a replica: a miss, never a caller who is stuck, and a line in
+// the log once.
 #include <gtest/gtest.h>
 
 #include <thread>
@@ -8,23 +7,13 @@
 
 #include "contract/layer_info_fixture.h"
 #include "fetch/redis_layer_info.h"
-#include "support/canned_server.h"
 #include "support/log_capture.h"
 #include "support/redis_server.h"
 
 namespace imgcachefs::test {
 namespace {
 
-using testing::HasSubstr;
-using Then = CannedAnswer::Then;
-
 const LayerInfo kInfo{"team/vm", 42};
-
-int lines_with(const std::string& text, const std::string& part) {
-  int found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
 
 class RedisFaults : public testing::Test {
  protected:
@@ -46,15 +35,15 @@ TEST_F(RedisFaults, StoppedIsAMissThatIsLoggedOnceAndStartedAgainItIsUsed) {
     cache.infos->set(blob(1), kInfo);
     cache.infos->remove(blob(1));
   }
-  EXPECT_EQ(lines_with(log_.text(), "going on without"), 1) << log_.text();
-  EXPECT_EQ(lines_with(log_.text(), "answers again"), 0) << log_.text();
+  EXPECT_EQ(occurrences(log_.text(), "going on without"), 1) << log_.text();
+  EXPECT_EQ(occurrences(log_.text(), "answers again"), 0) << log_.text();
   redis_.start();
   EXPECT_TRUE(soon([&] {
     cache.infos->set(blob(1), kInfo);
     return cache.infos->get(blob(1)) == kInfo;
   }));
-  EXPECT_EQ(lines_with(log_.text(), "going on without"), 1) << log_.text();
-  EXPECT_EQ(lines_with(log_.text(), "answers again"), 1) << log_.text();
+  EXPECT_EQ(occurrences(log_.text(), "going on without"), 1) << log_.text();
+  EXPECT_EQ(occurrences(log_.text(), "answers again"), 1) << log_.text();
 }
 
 TEST_F(RedisFaults, ItNeedNotBeThereAtFirst) {
@@ -100,7 +89,7 @@ TEST_F(RedisFaults, SlowCostsTheFirstCallerAndNobodyAfter) {
   auto cache = open(kShort);
   redis_.pause();
   EXPECT_EQ(cache.infos->get(blob(1)), std::nullopt);
-  EXPECT_EQ(lines_with(log_.text(), "no answer in time"), 1) << log_.text();
+  EXPECT_EQ(occurrences(log_.text(), "no answer in time"), 1) << log_.text();
   redis_.resume();
   // It would answer now: nobody asks it for an hour.
   EXPECT_EQ(cache.infos->get(blob(1)), std::nullopt);
@@ -119,7 +108,7 @@ TEST_F(RedisFaults, SlowHoldsUpNoneOfManyThreads) {
       }
     });
   for (std::thread& thread : threads) thread.join();
-  EXPECT_EQ(lines_with(log_.text(), "going on without"), 1) << log_.text();
+  EXPECT_EQ(occurrences(log_.text(), "going on without"), 1) << log_.text();
   redis_.resume();
 }
 
@@ -149,7 +138,7 @@ TEST_F(RedisFaults, FullStillReadsAndRemoves) {
     EXPECT_EQ(cache.infos->get(blob(2)), std::nullopt);
     EXPECT_TRUE(cache.membership->contains("team/vm", blob(1)));
   }
-  EXPECT_EQ(lines_with(log_.text(), "OOM"), 1) << log_.text();
+  EXPECT_EQ(occurrences(log_.text(), "OOM"), 1) << log_.text();
   cache.infos->remove(blob(1));
   EXPECT_EQ(cache.infos->get(blob(1)), std::nullopt);
   redis_.command({"CONFIG", "SET", "maxmemory", "0"});
@@ -157,7 +146,7 @@ TEST_F(RedisFaults, FullStillReadsAndRemoves) {
     cache.infos->set(blob(2), kInfo);
     return cache.infos->get(blob(2)) == kInfo;
   }));
-  EXPECT_EQ(lines_with(log_.text(), "takes additions again"), 1) << log_.text();
+  EXPECT_EQ(occurrences(log_.text(), "takes additions again"), 1) << log_.text();
 }
 
 TEST_F(RedisFaults, AReplicaIsReadAndNotWritten) {
@@ -168,7 +157,7 @@ TEST_F(RedisFaults, AReplicaIsReadAndNotWritten) {
     cache.infos->set(blob(2), kInfo);
     EXPECT_EQ(cache.infos->get(blob(1)), kInfo);
   }
-  EXPECT_EQ(lines_with(log_.text(), "READONLY"), 1) << log_.text();
+  EXPECT_EQ(occurrences(log_.text(), "READONLY"), 1) << log_.text();
   redis_.command({"REPLICAOF", "NO", "ONE"});
   EXPECT_TRUE(soon([&] {
     cache.infos->set(blob(2), kInfo);
@@ -186,110 +175,6 @@ TEST_F(RedisFaults, ForgettingEverythingInBetweenIsAMiss) {
   cache.infos->set(blob(1), kInfo);
   EXPECT_EQ(cache.infos->get(blob(1)), kInfo);
   EXPECT_EQ(log_.text(), "");
-}
-
-std::string url_of(const CannedServer& server) {
-  return "redis://127.0.0.1:" + std::to_string(server.port());
-}
-
-TEST(RedisNonsense, IsAMiss) {
-  const std::vector<CannedAnswer> answers = {
-      {"", Then::kHangUp},
-      {"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"},
-      {"-MOVED 3999 127.0.0.1:6381\r\n"},
-      {"-CLUSTERDOWN Hash slot not served\r\n"},
-      {"-\r\n"},
-      {"-" + std::string(20'000, 'e') + "\r\n"},
-      {"+OK\r\n"},
-      {"$2\r\nOK\r\n"},
-      {":-1\r\n"},
-      {":99999999999999999999999999\r\n"},
-      {"$-1\r\n"},
-      {"*-1\r\n"},
-      {"*0\r\n"},
-      {"*-2\r\n"},
-      {"*1\r\n$1\r\n5\r\n"},
-      {"*4\r\n:1\r\n:2\r\n:3\r\n:4\r\n"},
-      {"*4\r\n$-1\r\n$-1\r\n$-1\r\n*1\r\n:5\r\n"},
-      {"*1000000000\r\n", Then::kHangUp},
-      {"*99999999999999999999\r\n"},
-      {"*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n*1\r\n:1\r\n"},
-      {"*4\r\n$-1\r\n$-1\r\n", Then::kHangUp},
-      {"$1000000000\r\n", Then::kRepeat},
-      {"$99999999999999999999\r\n" + std::string(100, 'x'), Then::kHangUp},
-      {std::string(1000, '\0')},
-      {"*4\r\n$-1\r\n$1\r\n5\r\n$-1\r\n$-1\r\n:1\r\n"},  // right, and then something unasked
-      {std::string(100, '\n'), Then::kRepeat},
-  };
-  for (const CannedAnswer& answer : answers) {
-    LogCapture log;
-    CannedServer server(answer);
-    auto cache = open_redis_layer_info(url_of(server), kUnhurried).value();
-    EXPECT_EQ(cache.infos->get(blob(1)), std::nullopt) << answer.bytes.substr(0, 60);
-  }
-  for (const CannedAnswer& answer : answers) {
-    LogCapture log;
-    CannedServer server(answer);
-    auto cache = open_redis_layer_info(url_of(server), kUnhurried).value();
-    EXPECT_FALSE(cache.membership->contains("team/vm", blob(1))) << answer.bytes.substr(0, 60);
-  }
-}
-
-// The other side of the test before: the server it uses can be understood.
-TEST(RedisNonsense, IsNotWhatMakesSense) {
-  CannedServer server({"*4\r\n$-1\r\n$1\r\n5\r\n$-1\r\n$-1\r\n"});
-  auto cache = open_redis_layer_info(url_of(server), kUnhurried).value();
-  EXPECT_EQ(cache.infos->get(blob(1)), (LayerInfo{"", 5}));
-}
-
-TEST(RedisNonsense, SilenceAndHalfAnswersAreWaitedForShortly) {
-  for (const char* half :
-       {"", "*4\r\n", "*4\r\n$-1\r\n$-1\r\n", "$5\r\n12", "*1000000000\r", ":1"}) {
-    LogCapture log;
-    CannedServer server({half});
-    auto cache = open_redis_layer_info(url_of(server), kShort).value();
-    EXPECT_EQ(cache.infos->get(blob(1)), std::nullopt) << half;
-    EXPECT_FALSE(cache.membership->contains("team/vm", blob(1))) << half;
-    EXPECT_EQ(lines_with(log.text(), "no answer in time"), 1) << half << log.text();
-  }
-}
-
-TEST(RedisNonsense, ALoginThatIsNotAnsweredIsWaitedForShortly) {
-  LogCapture log;
-  CannedServer server({""});
-  auto cache =
-      open_redis_layer_info("redis://:secret@127.0.0.1:" + std::to_string(server.port()), kShort)
-          .value();
-  EXPECT_EQ(cache.infos->get(blob(1)), std::nullopt);
-  EXPECT_EQ(lines_with(log.text(), "no answer in time"), 1) << log.text();
-}
-
-TEST(RedisNonsense, AnAnswerThatRepeatsThePasswordIsNotLogged) {
-  LogCapture log;
-  CannedServer server({"-ERR unknown command 'AUTH', with args beginning with: 'secret'\r\n"});
-  auto cache = open_redis_layer_info("redis://:secret@127.0.0.1:" + std::to_string(server.port()),
-                                     kUnhurried)
-                   .value();
-  EXPECT_EQ(cache.infos->get(blob(1)), std::nullopt);
-  EXPECT_THAT(log.text(), HasSubstr("AUTH refused (ERR)"));
-  EXPECT_EQ(lines_with(log.text(), "secret"), 0) << log.text();
-}
-
-TEST(RedisNonsense, WhatIsLoggedOfItIsOneLine) {
-  LogCapture log;
-  CannedServer server({"-ERR one\ntwo\x1b[31m\r\n"});
-  auto cache = open_redis_layer_info(url_of(server), kUnhurried).value();
-  EXPECT_EQ(cache.infos->get(blob(1)), std::nullopt);
-  EXPECT_THAT(log.text(), HasSubstr("ERR one?two?[31m"));
-}
-
-TEST(RedisPipeline, CommandsOfACallAreOneRoundTrip) {
-  LogCapture log;
-  // It does not answer the first command before it has seen the last word of the second.
-  CannedServer server({.bytes = ":1\r\n:1\r\n", .asked = "application/octet-stream"});
-  auto cache = open_redis_layer_info(url_of(server), kUnhurried).value();
-  cache.membership->add("team/vm", blob(1));
-  EXPECT_EQ(log.text(), "");
 }
 
 }  // namespace

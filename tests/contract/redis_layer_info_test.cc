@@ -17,12 +17,6 @@ using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::Not;
 
-int count(const std::string& text, const std::string& part) {
-  int found = 0;
-  for (size_t at = text.find(part); at != std::string::npos; at = text.find(part, at + 1)) ++found;
-  return found;
-}
-
 const std::string kBlobKey = "blobs::" + blob(1).tagged();
 
 class RedisLayerInfo : public testing::Test {
@@ -147,7 +141,7 @@ TEST_F(RedisLayerInfo, KeysOfAnotherTypeAreAMissAndNothingElse) {
     cache.membership->remove("odd", blob(1));
     EXPECT_EQ(cache.infos->get(blob(2)), (LayerInfo{"team/vm", 2})) << "of the others";
   }
-  EXPECT_EQ(count(log.text(), "WRONGTYPE"), 1) << log.text();
+  EXPECT_EQ(occurrences(log.text(), "WRONGTYPE"), 1) << log.text();
   cache.infos->remove(blob(1));
   cache.infos->set(blob(1), {"team/vm", 1});
   EXPECT_EQ(cache.infos->get(blob(1)), (LayerInfo{"team/vm", 1}));

@@ -1,5 +1,7 @@
 #include "support/canned_server.h"
 
+#include <chrono>
+
 namespace imgcachefs::test {
 
 CannedServer::CannedServer(CannedAnswer answer)
@@ -37,6 +39,8 @@ void CannedServer::answer(ServerConnection& connection) const {
   } while (asked.find(answer_.asked) == std::string::npos);
   while (connection.send(answer_.bytes) && answer_.then == CannedAnswer::Then::kRepeat) {
   }
+  while (answer_.then == CannedAnswer::Then::kDrip && connection.send("x"))
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
   if (answer_.then == CannedAnswer::Then::kHangUp) {
     connection.close();
     return;

@@ -13,7 +13,12 @@
 namespace imgcachefs::test {
 
 struct CannedAnswer {
-  enum class Then { kWait, kHangUp, kRepeat };
+  enum class Then {
+    kWait,
+    kHangUp,
+    kRepeat,  // the same again and again, at once
+    kDrip,    // and a byte of nothing every few milliseconds
+  };
   std::string bytes;        // said once on each connection
   Then then = Then::kWait;  // until the other end has gone
   std::string asked = "";   // said only after a question that has this in it; "": any

@@ -5,7 +5,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <mutex>
 #include <set>
 #include <unordered_set>
 
@@ -13,7 +12,9 @@
 #include "fetch/glance_record.h"
 #include "fetch/http_answer.h"
 #include "fetch/http_client.h"
+#include "fetch/next_page.h"
 #include "fetch/ranged_read.h"
+#include "fetch/rangeless_images.h"
 #include "fetch/url.h"
 #include "fetch/utf8.h"
 
@@ -28,7 +29,6 @@ constexpr size_t kMostPages = 10'000;
 constexpr size_t kMostImages = 1'000'000;
 // Images on a page. A Glance that has much to say of each, or much to do, takes long for the first.
 constexpr size_t kLongPage = 1000, kShortPage = 100;
-constexpr size_t kMostRemembered = 10'000;
 constexpr size_t kLongestName = 255 * 4;  // Glance: 255 characters
 constexpr std::string_view kImages = "/v2/images";
 
@@ -66,23 +66,15 @@ std::optional<Error> check_glance_head(const ImageInfo& info, const HttpHead& he
   return Error{ErrorKind::kStale, "changed upstream (Content-MD5)"};
 }
 
-// The query of the URL of a next page, without its limit. Only that is used of it: Glance behind a
-// proxy does not know the path it is seen at.
-Result<std::string> query_of_next(const std::string& next, const std::string& from) {
-  auto base = Url::parse(from);
-  const bool relative = next.starts_with('/') && !next.starts_with("//");
-  auto url = Url::parse(relative && base ? base->scheme + "://" + base->host + next : next);
-  if (!base || !url || (!relative && !url->same_origin(*base)) || !url->user_info.empty() ||
-      !url->path.ends_with(kImages))
-    return fail(ErrorKind::kProtocol,
-                redacted_url(from) + ": the URL of the next page leads elsewhere");
-  std::string query;
-  for (std::string_view left = url->query; !left.empty();) {
-    const std::string_view one = left.substr(0, left.find('&'));
-    left.remove_prefix(std::min(one.size() + 1, left.size()));
-    if (!one.starts_with("limit=")) query += (query.empty() ? "" : "&") + std::string(one);
+// Without its limit, which is ours to choose.
+std::string without_limit(std::string_view query) {
+  std::string out;
+  while (!query.empty()) {
+    const std::string_view one = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(one.size() + 1, query.size()));
+    if (!one.starts_with("limit=")) out += (out.empty() ? "" : "&") + std::string(one);
   }
-  return query;
+  return out;
 }
 
 class GlanceImages final : public Upstream, public ImageNames {
@@ -115,14 +107,8 @@ class GlanceImages final : public Upstream, public ImageNames {
                                               std::stop_token stop);
   Result<ImageInfo> usable(const GlanceRecord& record) const;
 
-  bool knows_no_ranges(const ImageId& id) const {
-    std::lock_guard lock(mutex_);
-    return without_ranges_.contains(id);
-  }
   void found_no_ranges(const ImageId& id) {
-    std::lock_guard lock(mutex_);
-    if (without_ranges_.size() >= kMostRemembered) without_ranges_.clear();
-    if (without_ranges_.insert(id).second)
+    if (without_ranges_.add(id))
       spdlog::info("{}: its store in Glance sends no ranges: it is read as a whole", id.str());
   }
 
@@ -130,8 +116,7 @@ class GlanceImages final : public Upstream, public ImageNames {
   const unsigned retries_;
   UpstreamStats stats_;
   HttpClient client_;
-  mutable std::mutex mutex_;  // protects without_ranges_
-  std::unordered_set<ImageId> without_ranges_;
+  RangelessImages without_ranges_;
   std::atomic<size_t> page_{kLongPage};  // images that Glance could list in one answer
 };
 
@@ -169,7 +154,7 @@ Result<ImageInfo> GlanceImages::usable(const GlanceRecord& record) const {
   if (!record.size)
     return fail(ErrorKind::kProtocol, fmt::format("image {}: active and without a size", id));
   ImageInfo info = record.info();
-  if (knows_no_ranges(record.id)) info.ranges = RangeSupport::kNo;
+  if (without_ranges_.contains(record.id)) info.ranges = RangeSupport::kNo;
   return info;
 }
 
@@ -221,12 +206,13 @@ Result<std::vector<CatalogueEntry>> GlanceImages::entries(std::string query, siz
         entries.push_back({record.id, record.name, record.created, std::move(*info)});
     }
     if (page->next.empty()) return entries;
-    auto next = query_of_next(page->next, answer->head.url);
-    if (!next) return fail(next.error());
+    auto url = query_of_next(page->next, answer->head.url, kImages);
+    if (!url) return fail(url.error());
+    std::string next = without_limit(*url);
     asked.insert(std::move(query));
-    if (asked.contains(*next) || asked.size() >= kMostPages || entries.size() > kMostImages)
+    if (asked.contains(next) || asked.size() >= kMostPages || entries.size() > kMostImages)
       return fail(ErrorKind::kProtocol, shown + ": a list of images without an end");
-    query = std::move(*next);
+    query = std::move(next);
   }
 }
 
@@ -279,7 +265,7 @@ class GlanceImages::Place : public ImagePlace {
   }
 
   HeadCheck head_check() const override { return &check_glance_head; }
-  bool knows_no_ranges() const override { return glance_.knows_no_ranges(info_.id); }
+  bool knows_no_ranges() const override { return glance_.without_ranges_.contains(info_.id); }
   void found_no_ranges() override { glance_.found_no_ranges(info_.id); }
 
   // 400 is Glance's answer where a store cannot do it. The 500 of a store that breaks at one is
@@ -288,7 +274,7 @@ class GlanceImages::Place : public ImagePlace {
     return failure.status == 400 || (failure.status == 500 && given_up);
   }
 
-  bool put_right(const Failure& failure) override {
+  bool put_right(const Failure& failure, const HttpHead*) override {
     if (failure.status != 401) {
       refused_.reset();
       return false;

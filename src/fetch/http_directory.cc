@@ -6,8 +6,8 @@
 
 #include "base/log.h"
 #include "fetch/autoindex.h"
-#include "fetch/content_range.h"
 #include "fetch/digest_headers.h"
+#include "fetch/first_byte.h"
 #include "fetch/http_answer.h"
 #include "fetch/http_client.h"
 #include "fetch/http_date.h"
@@ -107,28 +107,16 @@ Result<HttpDirectory::Look> HttpDirectory::look(const ImageId& id, Patience pati
 // The size from the answer to a GET of the first byte. A server that sends everything instead is
 // left at the first bytes of it.
 Result<HttpDirectory::Look> HttpDirectory::look_by_range(HttpQuestion asked, std::stop_token stop) {
-  asked.request.headers.emplace_back("Range", "bytes=0-0");
+  asked.request.headers.push_back(first_byte_header());
   asked.good = {200, 206, 416};
   auto answer = ask(client_, stats_, asked, stop);
   if (!answer) return fail(answer.error());
-  Look look{.head = std::move(answer->head)};
-  std::optional<uint64_t> size;
-  if (look.head.status == 200) {
-    size = look.head.content_length();
-    if (size.value_or(0) > 1) {
-      no_ranges_ = true;
-      look.ranges = RangeSupport::kNo;
-    }
-  } else if (auto range = parse_content_range(look.head.header("content-range").value_or(""))) {
-    // 416 to the first byte of an image can only mean that it has none.
-    if (look.head.status == 206 || range->total == 0u) size = range->total;
-    if (look.head.status == 206) look.ranges = RangeSupport::kYes;
-  }
-  if (!size)
-    return fail(ErrorKind::kProtocol,
-                fmt::format("{}: the server does not tell its size", redacted_url(look.head.url)));
-  look.size = *size;
-  return look;
+  const auto seen = SizeByFirstByte::of(answer->head);
+  if (!seen)
+    return fail(ErrorKind::kProtocol, fmt::format("{}: the server does not tell its size",
+                                                  redacted_url(answer->head.url)));
+  if (seen->ranges == RangeSupport::kNo) no_ranges_ = true;
+  return Look{.head = std::move(answer->head), .size = seen->size, .ranges = seen->ranges};
 }
 
 Result<ImageInfo> HttpDirectory::stat(const ImageId& id, Patience patience, std::stop_token stop) {

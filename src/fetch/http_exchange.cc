@@ -74,7 +74,9 @@ bool HttpExchange::head_is_complete() {
     return false;
   }
   wanted_ = handler_.on_head(head_);
-  return true;
+  // Registries announce the whole blob with it, and send a few words: its end is not waited for.
+  ended_by_us_ = !wanted_ && head_.status == 416;
+  return !ended_by_us_;
 }
 
 bool HttpExchange::body(std::span<const std::byte> bytes) {

@@ -29,7 +29,7 @@ Result<ReadOutcome> ranged_read(HttpClient& client, UpstreamStats& stats, unsign
     at = transfer.position();
 
     auto failure = transfer.outcome(ended);
-    if (!failure || place.put_right(*failure)) continue;
+    if (!failure || place.put_right(*failure, ended ? &*ended : nullptr)) continue;
     if (ranged && place.is_for_being_a_range(*failure, false)) {
       place.found_no_ranges();
       no_ranges = true;

@@ -30,8 +30,8 @@ class ImagePlace {
   virtual bool is_for_being_a_range(const Failure&, bool /*given_up*/) const { return false; }
 
   // True: what refused the request that was made last is put right (a login that had run out), ask
-  // again at once.
-  virtual bool put_right(const Failure&) { return false; }
+  // again at once. `answer`: the head of what it was answered with, null when there was none.
+  virtual bool put_right(const Failure&, const HttpHead* /*answer*/) { return false; }
   // A failure in the words of this kind of server, which may be asked about it.
   virtual Failure explained(Failure failure, std::stop_token) { return failure; }
 };

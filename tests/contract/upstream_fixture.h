@@ -83,6 +83,10 @@ class ImageServer {
   virtual void stop() = 0;  // it is gone, connections are refused
   virtual std::unique_ptr<Upstream> open(const HttpConfig& config) = 0;
   virtual bool ranges() const { return true; }
+  // An ID is the digest of its bytes: there are no versions, nor times of them, and no need to ask
+  // for the digest.
+  virtual bool content_addressed() const { return false; }
+  virtual unsigned hops() const { return 1; }  // requests it takes to get at data
 };
 
 class NginxImages : public ImageServer {

@@ -4,7 +4,7 @@
 
 #include <thread>
 
-#include "contract/registry_fixture.h"
+#include "contract/oci_fixture.h"
 #include "contract/upstream_fixture.h"
 
 namespace imgcachefs {

@@ -2,7 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "contract/registry_upstream.h"
+#include "contract/oci_upstream.h"
 #include "support/log_capture.h"
 
 namespace imgcachefs {

@@ -5,7 +5,7 @@
 
 #include <atomic>
 
-#include "contract/registry_upstream.h"
+#include "contract/oci_upstream.h"
 
 namespace imgcachefs {
 namespace {

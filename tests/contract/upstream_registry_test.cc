@@ -5,7 +5,7 @@
 #include <atomic>
 #include <thread>
 
-#include "contract/registry_upstream.h"
+#include "contract/oci_upstream.h"
 #include "support/log_capture.h"
 
 namespace imgcachefs {

@@ -1,7 +1,7 @@
 // A registry with a blob in it, and the upstream that is made of it.
 #pragma once
 
-#include "contract/registry_fixture.h"
+#include "contract/oci_fixture.h"
 
 namespace imgcachefs::test {
 

@@ -243,7 +243,7 @@ tl::expected<HttpHead, Failure> HttpClient::perform(const HttpRequest& request,
     }
     session->set(CURLOPT_URL, exchange.head().url);
     if (request.post) {
-      curl_slist_append(headers.get(), "Content-Type: application/json");
+      curl_slist_append(headers.get(), ("Content-Type: " + request.post_type).c_str());
       curl_slist_append(headers.get(), "Expect:");  // no round trip to ask whether it may come
       session->set(CURLOPT_POSTFIELDSIZE_LARGE, static_cast<curl_off_t>(request.post->size()));
       session->set(CURLOPT_POSTFIELDS, request.post->data());

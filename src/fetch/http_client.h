@@ -32,8 +32,9 @@ namespace imgcachefs {
 
 struct HttpRequest {
   std::string url;
-  bool head = false;                     // HEAD instead of GET
-  std::optional<std::string> post = {};  // POST with this body, which is JSON
+  bool head = false;                           // HEAD instead of GET
+  std::optional<std::string> post = {};        // POST with this body ...
+  std::string post_type = "application/json";  // ... of this Content-Type
   std::vector<std::pair<std::string, std::string>> headers = {};
   // For the origin of `url` only: left out where a redirect leads to another one.
   std::vector<std::pair<std::string, std::string>> secret_headers = {};

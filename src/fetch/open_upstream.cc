@@ -4,22 +4,50 @@
 
 #include <string_view>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "fetch/glance_images.h"
 #include "fetch/http_directory.h"
 #include "fetch/keystone.h"
+#include "fetch/memory_layer_info.h"
+#include "fetch/oci_registry.h"
+#include "fetch/redis_layer_info.h"
+#include "fetch/registry_login.h"
 
 namespace imgcachefs {
 namespace {
 
-Result<OpenedUpstream> open_directory(const Source& source, const UpstreamConfig& config) {
-  for (const auto& [option, given] :
-       {std::pair("cloud", config.cloud.has_value()), std::pair("region", !config.region.empty()),
-        std::pair("interface", !config.interface_.empty())})
+// Options that mean nothing but to one kind of upstream, and whether they are given.
+struct OptionsOf {
+  std::string_view kind;
+  std::vector<std::pair<std::string_view, bool>> given;
+};
+
+OptionsOf of_glance(const UpstreamConfig& config) {
+  return {"Glance",
+          {{"cloud", config.cloud.has_value()},
+           {"region", !config.region.empty()},
+           {"interface", !config.interface_.empty()}}};
+}
+
+OptionsOf of_registries(const UpstreamConfig& config) {
+  return {"a registry", {{"platform", !config.platform.empty()}, {"redis", !config.redis.empty()}}};
+}
+
+Status refuse_options(std::string_view what, const OptionsOf& options) {
+  for (const auto& [option, given] : options.given)
     if (given)
-      return fail(ErrorKind::kInvalid, fmt::format("{}= is for Glance, and {} is a plain directory",
-                                                   option, source.url));
+      return fail(ErrorKind::kInvalid,
+                  fmt::format("{}= is for {}, and SOURCE is {}", option, options.kind, what));
+  return {};
+}
+
+Result<OpenedUpstream> open_directory(const Source& source, const UpstreamConfig& config) {
+  if (auto refused = refuse_options("a plain directory", of_glance(config)); !refused)
+    return fail(refused.error());
+  if (auto refused = refuse_options("a plain directory", of_registries(config)); !refused)
+    return fail(refused.error());
   HttpConfig http = config.http;
   http.add_certificate(config.secrets);
   if (auto added = http.add_login(config.secrets); !added) return fail(added.error());
@@ -110,6 +138,8 @@ Result<std::unique_ptr<Authenticator>> authenticator_of(const Glance& glance) {
 }
 
 Result<OpenedUpstream> open_glance_source(const Source& source, const UpstreamConfig& config) {
+  if (auto refused = refuse_options("Glance", of_registries(config)); !refused)
+    return fail(refused.error());
   auto glance = glance_of(source, config);
   if (!glance) return fail(glance.error());
   auto authenticator = authenticator_of(*glance);
@@ -125,6 +155,38 @@ Result<OpenedUpstream> open_glance_source(const Source& source, const UpstreamCo
   return OpenedUpstream{std::move(*upstream), std::move(record)};
 }
 
+Result<Platform> platform_wanted(const UpstreamConfig& config) {
+  if (config.platform.empty()) return Platform::of_this_machine();
+  return Platform::parse(config.platform);
+}
+
+Result<LayerInfoCache> layer_info_of(const UpstreamConfig& config) {
+  if (!config.redis.empty()) return open_redis_layer_info(config.redis);
+  return memory_layer_info({.believe = config.believe});
+}
+
+Result<OpenedUpstream> open_registry_source(const Source& source, const UpstreamConfig& config) {
+  if (auto refused = refuse_options("a registry", of_glance(config)); !refused)
+    return fail(refused.error());
+  auto platform = platform_wanted(config);
+  if (!platform) return fail(platform.error());
+  auto layer_info = layer_info_of(config);
+  if (!layer_info) return fail(layer_info.error());
+  HttpConfig http = config.http;
+  http.add_certificate(config.secrets);
+  auto auth = registry_login(
+      {.registry = source.url, .secrets = config.secrets, .docker = config.docker, .http = http});
+  if (!auth) return fail(auth.error());
+  auto upstream = open_registry({.url = source.url,
+                                 .auth = std::move(*auth),
+                                 .layer_info = std::move(*layer_info),
+                                 .platform = std::move(*platform),
+                                 .http = http,
+                                 .believe = config.believe});
+  if (!upstream) return fail(upstream.error());
+  return OpenedUpstream{std::move(*upstream), "oci+" + source.url + "/"};
+}
+
 }  // namespace
 
 Result<OpenedUpstream> open_upstream(const Source& source, const UpstreamConfig& config) {
@@ -134,6 +196,8 @@ Result<OpenedUpstream> open_upstream(const Source& source, const UpstreamConfig&
     case Source::Kind::kGlance:
     case Source::Kind::kCataloguedGlance:
       return open_glance_source(source, config);
+    case Source::Kind::kRegistry:
+      return open_registry_source(source, config);
   }
   return fail(ErrorKind::kInvalid, "SOURCE is of no kind");
 }

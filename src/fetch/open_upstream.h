@@ -8,6 +8,7 @@
 
 #include "fetch/clouds_yaml.h"
 #include "fetch/credentials.h"
+#include "fetch/docker_config.h"
 #include "fetch/http_config.h"
 #include "fetch/source.h"
 #include "fetch/upstream.h"
@@ -15,12 +16,16 @@
 namespace imgcachefs {
 
 struct UpstreamConfig {
-  HttpConfig http;                    // without a login
-  Credentials secrets;                // of credentials=FILE
-  std::optional<Cloud> cloud;         // of cloud=NAME
-  std::string region;                 // "": as the cloud has it, else any
-  std::string interface_;             // "": as the cloud has it, else public
-  std::chrono::seconds believe{300};  // how long checksum lists hold
+  HttpConfig http;                     // without a login
+  Credentials secrets;                 // of credentials=FILE
+  std::optional<Cloud> cloud;          // of cloud=NAME
+  std::string region;                  // "": as the cloud has it, else any
+  std::string interface_;              // "": as the cloud has it, else public
+  std::optional<DockerConfig> docker;  // logins for registries, where `secrets` has none
+  std::string platform;                // "": this machine's
+  std::string redis;                   // "": what is known of blobs is kept in memory
+  // How long checksum lists hold, and what a registry said of who may pull what.
+  std::chrono::seconds believe{300};
 };
 
 struct OpenedUpstream {

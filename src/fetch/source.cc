@@ -6,6 +6,7 @@
 #include <string_view>
 
 #include "base/log.h"
+#include "fetch/url.h"
 
 namespace imgcachefs {
 namespace {
@@ -31,6 +32,23 @@ Status check_url(const std::string& url, const std::string& shown) {
   return {};
 }
 
+// A registry is where it is, and its repositories are below: Docker Hub's API is at another name
+// than the one images have there.
+Result<std::string> registry_url(const std::string& text, const std::string& shown) {
+  auto url = Url::parse(text);
+  if (!url) return fail(url.error().in(fmt::format("SOURCE '{}'", shown)));
+  if (url->path != "/")
+    return fail(ErrorKind::kInvalid,
+                fmt::format("SOURCE '{}' has the path '{}': a registry is mounted as a whole, its "
+                            "repositories are directories",
+                            shown, url->path));
+  const bool hub = url->host == "docker.io" || url->host == "index.docker.io";
+  if (hub && url->scheme == "https" && url->port == 443) url->host = "registry-1.docker.io";
+  std::string out = url->str();
+  out.pop_back();  // the path
+  return out;
+}
+
 std::string without_end(std::string url, std::string_view end) {
   if (url.ends_with(end)) url.resize(url.size() - end.size());
   return url;
@@ -40,25 +58,28 @@ std::string without_end(std::string url, std::string_view end) {
 
 Result<Source> Source::parse(const std::string& text) {
   const std::string shown = redacted_url(text);
-  constexpr std::string_view kGlancePrefix = "glance+", kCataloguedPrefix = "glance:";
-  for (std::string_view later : {"oci+http://", "oci+https://"})
-    if (text.starts_with(later))
-      return fail(ErrorKind::kInvalid,
-                  fmt::format("SOURCE '{}': {} is not supported by this version", shown, later));
+  constexpr std::string_view kGlancePrefix = "glance+",
+                             kCataloguedPrefix = "glance:", kRegistryPrefix = "oci+";
   Source source{Kind::kDirectory, text};
   if (text.starts_with(kGlancePrefix))
     source = {Kind::kGlance, text.substr(kGlancePrefix.size())};
   else if (text.starts_with(kCataloguedPrefix))
     source = {Kind::kCataloguedGlance, text.substr(kCataloguedPrefix.size())};
+  else if (text.starts_with(kRegistryPrefix))
+    source = {Kind::kRegistry, text.substr(kRegistryPrefix.size())};
   if (source.kind == Kind::kCataloguedGlance && source.url.empty()) return source;
   if (!is_http(source.url))
     return fail(ErrorKind::kInvalid,
-                fmt::format("SOURCE '{}' is none of http[s]://HOST/DIR/, glance+http[s]://HOST and "
-                            "glance:",
+                fmt::format("SOURCE '{}' is none of http[s]://HOST/DIR/, glance+http[s]://HOST, "
+                            "glance: and oci+http[s]://HOST",
                             shown));
   if (auto good = check_url(source.url, shown); !good) return fail(good.error());
 
-  if (source.kind == Kind::kDirectory) {
+  if (source.kind == Kind::kRegistry) {
+    auto url = registry_url(source.url, shown);
+    if (!url) return fail(url.error());
+    source.url = std::move(*url);
+  } else if (source.kind == Kind::kDirectory) {
     if (!source.url.ends_with('/')) source.url += '/';
   } else {
     while (source.url.ends_with('/')) source.url.pop_back();

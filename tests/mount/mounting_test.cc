@@ -59,7 +59,7 @@ TEST(Mounting, OfNothingOrSomethingUnknownExitsWith1AndOneLine) {
                                              {kNobody, dir.path(), "-o", "max_size=lots"},
                                              {kNobody, dir.path(), "--no-such"},
                                              {"http://me:pw@h/", dir.path()},
-                                             {"oci+http://h:5000", dir.path()},
+                                             {"oci+http://h:5000/team", dir.path()},
                                              {"glance:", dir.path()},
                                              {"http://h/", dir.path(), "-o", "region=r"},
                                              {"/a/directory", dir.path()}}) {

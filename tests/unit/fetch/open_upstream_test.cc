@@ -60,6 +60,47 @@ TEST(OpenUpstream, WhatADirectoryRecords) {
   EXPECT_EQ(open("glance:", config), "glance:https://keystone:5000");
 }
 
+TEST(OpenUpstream, WhatARegistryRecords) {
+  EXPECT_EQ(open("oci+http://host:5000", {}), "oci+http://host:5000/");
+  EXPECT_EQ(open("oci+http://host:5000/", {}), "oci+http://host:5000/");
+  EXPECT_EQ(open("oci+https://HOST:443", {}), "oci+https://host/");
+  EXPECT_EQ(open("oci+http://host:80", {}), "oci+http://host/");
+  EXPECT_EQ(open("oci+https://docker.io", {}), "oci+https://registry-1.docker.io/");
+  EXPECT_EQ(open("oci+https://index.docker.io/", {}), "oci+https://registry-1.docker.io/");
+  EXPECT_EQ(open("oci+https://host", with({{"username", "u"}, {"password", "s3cret"}})),
+            "oci+https://host/");
+  UpstreamConfig config;  // what is known of it, and what its tags mean, may change
+  config.redis = "redis://127.0.0.1:6379/0";
+  config.platform = "linux/arm64";
+  EXPECT_EQ(open("oci+https://host", config), "oci+https://host/");
+}
+
+TEST(OpenUpstream, WhatARegistryCannotUseIsNamed) {
+  UpstreamConfig config;
+  config.platform = "linux-arm64";
+  EXPECT_THAT(open("oci+https://host", config), HasSubstr("'linux-arm64'"));
+  config.platform = "";
+  config.redis = "http://u:s3cret@host";
+  EXPECT_THAT(open("oci+https://host", config), HasSubstr("refused"));
+  config.redis = "";
+  config.region = "north";
+  EXPECT_THAT(open("oci+https://host", config), HasSubstr("region= is for Glance"));
+  config.region = "";
+  config.cloud = cloud_of(kPassword);
+  EXPECT_THAT(open("oci+https://host", config), HasSubstr("cloud="));
+}
+
+TEST(OpenUpstream, WhatIsForRegistriesIsRefusedElsewhere) {
+  for (const char* source : {"http://host/dir", "glance+http://host"}) {
+    UpstreamConfig config;
+    config.platform = "linux/arm64";
+    EXPECT_THAT(open(source, config), HasSubstr("platform= is for a registry"));
+    config.platform = "";
+    config.redis = "redis://127.0.0.1:6379/0";
+    EXPECT_THAT(open(source, config), HasSubstr("redis= is for a registry"));
+  }
+}
+
 TEST(OpenUpstream, ACloudSaysWhatOptionsDoNot) {
   UpstreamConfig config;
   config.cloud = cloud_of(kPassword);

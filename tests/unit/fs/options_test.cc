@@ -278,7 +278,7 @@ TEST_F(ConfigFile, MistakesAreNamedWithTheirLine) {
   EXPECT_THAT(refusal({"-o", "config"}), HasSubstr("config"));
 }
 
-TEST(Source, IsADirectoryOrGlance) {
+TEST(Source, IsADirectoryOrGlanceOrARegistry) {
   using Kind = Source::Kind;
   auto meaning = [](const char* text) {
     auto line = parse_command_line({text, "/tmp"}, {});
@@ -296,12 +296,36 @@ TEST(Source, IsADirectoryOrGlance) {
   EXPECT_EQ(meaning("glance:"), std::pair(Kind::kCataloguedGlance, ""s));
   EXPECT_EQ(meaning("glance:https://keystone/v3"),
             std::pair(Kind::kCataloguedGlance, "https://keystone"s));
-  for (const char* later : {"oci+http://h:5000", "oci+https://h"})
-    EXPECT_THAT(refused_source(later), HasSubstr("not supported by this version"));
-  for (const char* bad :
-       {"ftp://h/", "h/d", "/dir", "http://", "http:///x", "http://:80/", "http://h/?q=1",
-        "http://h/#f", "http://h/a b/", "http://h/\n", "glance+ftp://h", "glance+http://",
-        "glance:keystone", "glance+http://u:p@h", "glance"})
+  EXPECT_EQ(meaning("oci+http://h:5000"), std::pair(Kind::kRegistry, "http://h:5000"s));
+  EXPECT_EQ(meaning("oci+https://H:443/"), std::pair(Kind::kRegistry, "https://h"s));
+  EXPECT_EQ(meaning("oci+https://[::1]:5000"), std::pair(Kind::kRegistry, "https://[::1]:5000"s));
+  EXPECT_EQ(meaning("oci+https://docker.io"),
+            std::pair(Kind::kRegistry, "https://registry-1.docker.io"s));
+  for (const char* path : {"oci+https://h/team/vm", "oci+http://h:5000/v2/"})
+    EXPECT_THAT(refused_source(path), HasSubstr("mounted as a whole"));
+  for (const char* bad : {"ftp://h/",
+                          "h/d",
+                          "/dir",
+                          "http://",
+                          "http:///x",
+                          "http://:80/",
+                          "http://h/?q=1",
+                          "http://h/#f",
+                          "http://h/a b/",
+                          "http://h/\n",
+                          "glance+ftp://h",
+                          "glance+http://",
+                          "glance:keystone",
+                          "glance+http://u:p@h",
+                          "glance",
+                          "oci:",
+                          "oci+",
+                          "oci+ftp://h",
+                          "oci+http://",
+                          "oci+http://h:0",
+                          "oci+http://h:x",
+                          "oci+http://h?q",
+                          "oci+http://u:p@h"})
     refused_source(bad);
 }
 

@@ -13,8 +13,10 @@
 #include "contract/upstream_fixture.h"
 #include "fetch/layer_info.h"
 #include "fetch/oci_registry.h"
+#include "fetch/open_upstream.h"
 #include "fetch/registry_auth.h"
 #include "support/fake_registry.h"
+#include "support/token_server.h"
 
 namespace imgcachefs::test {
 
@@ -145,14 +147,48 @@ class OneRepository : public Upstream {
 };
 
 struct RegistryKind {
-  bool basic = false, bearer = false, redirects = false, ranges = true;
+  bool basic = false, bearer = false, token_server = false, redirects = false, ranges = true;
 };
+
+inline const TokenServerOptions kTokensForAlice = {
+    .users = {{.name = "alice", .password = "alicepw"}},
+    .may = [](const std::string& user, const std::string&, const std::string&) {
+      return user == "alice";
+    }};
+
+// Makes the registry one whose tokens are given by `tokens`, which must live as long.
+inline void use_tokens(FakeRegistry& registry, const TokenServer& tokens) {
+  registry.judged_by(
+      [&tokens](const std::string& scope, const std::string& sent) -> std::optional<std::string> {
+        if (sent.empty()) return tokens.challenge(scope);
+        if (tokens.allows(sent, scope)) return std::nullopt;
+        return tokens.challenge(scope, tokens.knows(sent) ? "insufficient_scope" : "invalid_token");
+      });
+}
+
+// As a mount opens it, with a login.
+inline std::unique_ptr<Upstream> open_registry_source(const std::string& url,
+                                                      const std::string& username,
+                                                      const std::string& password,
+                                                      const HttpConfig& http = quick_config()) {
+  UpstreamConfig config;
+  config.http = http;
+  config.secrets.set("username", username);
+  config.secrets.set("password", password);
+  config.believe = std::chrono::seconds(0);  // so that the server is asked each time
+  auto source = Source::parse("oci+" + url);
+  if (!source) throw std::runtime_error(source.error().message);
+  auto opened = open_upstream(*source, config);
+  if (!opened) throw std::runtime_error(opened.error().message);
+  return std::move(opened->upstream);
+}
 
 class FakeRegistryImages : public ImageServer {
  public:
   explicit FakeRegistryImages(RegistryKind kind = {}) : kind_(kind) {
     if (kind.basic) registry_->basic("Basic good");
     if (kind.bearer) registry_->token("good", {"repository:team/vm:pull"});
+    if (kind.token_server) use_tokens(*registry_, tokens_);
     if (!kind.ranges) registry_->no_ranges();
     if (kind.redirects) registry_->redirect(store_.get());
   }
@@ -175,6 +211,9 @@ class FakeRegistryImages : public ImageServer {
     store_.reset();
   }
   std::unique_ptr<Upstream> open(const HttpConfig& http) override {
+    if (kind_.token_server)
+      return std::make_unique<OneRepository>(
+          open_registry_source(registry_->url(), "alice", "alicepw", http), kRepository, "all");
     RegistryConfig config = registry_config(registry_->url());
     if (kind_.basic || kind_.bearer)
       config.auth = std::make_unique<ScriptedAuth>(
@@ -195,6 +234,7 @@ class FakeRegistryImages : public ImageServer {
   }
   const RegistryKind kind_;
   std::map<std::string, std::string> ids_;  // by name
+  TokenServer tokens_{kTokensForAlice};
   std::unique_ptr<FaultServer> store_ = std::make_unique<FaultServer>();
   std::unique_ptr<FakeRegistry> registry_ = std::make_unique<FakeRegistry>();
 };

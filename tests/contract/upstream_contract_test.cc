@@ -234,6 +234,10 @@ INSTANTIATE_TEST_SUITE_P(
                 [] { return std::make_unique<FakeRegistryImages>(RegistryKind{.basic = true}); }},
         Backend{"registry_with_tokens",
                 [] { return std::make_unique<FakeRegistryImages>(RegistryKind{.bearer = true}); }},
+        Backend{"registry_with_a_token_server",
+                [] {
+                  return std::make_unique<FakeRegistryImages>(RegistryKind{.token_server = true});
+                }},
         Backend{"registry_that_redirects",
                 [] {
                   return std::make_unique<FakeRegistryImages>(

@@ -143,6 +143,55 @@ TEST_F(RegistryLogin, A403IsDeniedWithoutANewLogin) {
   EXPECT_THAT(auth.challenges(), IsEmpty());
 }
 
+// With the login of credentials=FILE, and a token server.
+
+class RegistryTokenServer : public RegistryLogin {
+ protected:
+  void SetUp() override {
+    RegistryLogin::SetUp();
+    use_tokens(registry_, tokens_);
+  }
+  void open_as_alice(const std::string& password = "alicepw") {
+    upstream_ = open_registry_source(registry_.url(), "alice", password);
+  }
+  TokenServer tokens_{kTokensForAlice};
+};
+
+TEST_F(RegistryTokenServer, OneTokenForEachRepositoryAndOneForTheCatalogue) {
+  registry_.push("other", bytes_);
+  open_as_alice();
+  expect_right(kWhole);
+  expect_right(kPart);
+  EXPECT_EQ(tokens_.count(), 1u);
+  info("other");
+  EXPECT_TRUE(repositories().catalogue(Patience::kFull, {}));
+  EXPECT_TRUE(repositories().tags("other", Patience::kFull, {}));
+  EXPECT_EQ(tokens_.count(), 3u);
+}
+
+TEST_F(RegistryTokenServer, TokensThatAreNotGoodAnyMoreAreRenewedInTheMiddle) {
+  open_as_alice();
+  const ImageInfo image = info();
+  StringSink sink;
+  sink.on_write = [&] {
+    if (tokens_.count() == 1) tokens_.revoke_all();
+  };
+  server_.fault({.cut_after = 50'000}, get());
+  auto outcome = upstream_->read(image, kWhole, sink, {});
+  ASSERT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(sink.text == bytes_);
+  EXPECT_EQ(tokens_.count(), 2u);
+}
+
+TEST_F(RegistryTokenServer, AWrongPasswordIsDeniedAndNotShown) {
+  LogCapture log;
+  open_as_alice("wrong-s3cret");
+  auto got = stat("team/vm", blob_);
+  EXPECT_KIND(got, ErrorKind::kDenied);
+  EXPECT_KIND(repositories().catalogue(Patience::kFull, {}), ErrorKind::kDenied);
+  EXPECT_THAT(got.error().message + log.text(), Not(HasSubstr("s3cret")));
+}
+
 // Stores that a registry sends us to.
 
 class RegistryStore : public RegistryLogin {

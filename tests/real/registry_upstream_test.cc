@@ -167,6 +167,28 @@ TEST_F(RealRegistry, WithAWrongPassword) {
   EXPECT_KIND(repositories().catalogue(Patience::kFull, {}), ErrorKind::kDenied);
 }
 
+TEST_F(RealRegistry, WithATokenServer) {
+  TokenServerOptions options = kTokensForAlice;
+  options.issuer = "test-issuer";
+  TokenServer tokens(options);
+  start({.token = RegistryToken{.realm = tokens.realm(), .certificate = tokens.cert_file()}});
+  const auto given =
+      http_ok({.url = tokens.realm() +
+                      "?service=my-registry&scope=repository:team/vm:push,pull&account=alice",
+               .headers = {{"Authorization", "Basic YWxpY2U6YWxpY2Vwdw=="}}});
+  registry_->authorize("Bearer " + given.json()["token"].get<std::string>());
+  registry_->push_image(kRepository, "v1", {{.bytes = bytes_, .title = "disk.raw"}});
+
+  upstream_ = open_registry_source(registry_->url(), "alice", "alicepw");
+  const size_t before = tokens.count();
+  expect_reads(digest_of_bytes(bytes_));
+  EXPECT_THAT(tags(kRepository).value(), ElementsAre("v1"));
+  EXPECT_TRUE(tag("v1"));
+  EXPECT_EQ(tokens.count(), before + 1);
+  upstream_ = open_registry_source(registry_->url(), "alice", "wrong");
+  EXPECT_KIND(stat(kRepository, digest_of_bytes(bytes_)), ErrorKind::kDenied);
+}
+
 TEST_F(RealRegistry, ABlobThatIsShortInTheStoreIsAsShortAsItSays) {
   start();
   const std::string id = registry_->push_blob(kRepository, bytes_);

@@ -175,27 +175,24 @@ void FakeRegistry::redirect(FaultServer* store) {
   store_ = store;
 }
 
-bool FakeRegistry::lets_in(const std::string& scope, const std::string& authorization) const {
-  if (!basic_.empty() && authorization != basic_) return false;
-  if (!bearer_) return true;
-  if (!authorization.starts_with("Bearer ")) return false;
-  auto token = tokens_.find(authorization.substr(sizeof "Bearer " - 1));
-  return token != tokens_.end() && (scope.empty() || token->second.contains(scope));
+void FakeRegistry::judged_by(Judge judge) {
+  std::lock_guard lock(mutex_);
+  judge_ = std::move(judge);
 }
 
-Behaviour FakeRegistry::challenge(const std::string& scope,
-                                  const std::string& authorization) const {
-  Behaviour refused = registry_error(401, "UNAUTHORIZED", "authentication required");
-  std::string value = "Basic realm=\"basic-realm\"";
-  if (bearer_) {
-    value = "Bearer realm=\"http://127.0.0.1:9/token\",service=\"my-registry\"";
-    if (!scope.empty()) value += ",scope=\"" + scope + "\"";
-    if (authorization.starts_with("Bearer "))
-      value += tokens_.contains(authorization.substr(7)) ? ",error=\"insufficient_scope\""
-                                                         : ",error=\"invalid_token\"";
-  }
-  refused.headers = {{"Www-Authenticate", value}};
-  return refused;
+std::optional<std::string> FakeRegistry::challenge(const std::string& scope,
+                                                   const std::string& authorization) const {
+  if (judge_) return judge_(scope, authorization);
+  if (!basic_.empty() && authorization != basic_) return "Basic realm=\"basic-realm\"";
+  if (!bearer_) return std::nullopt;
+  std::string value = "Bearer realm=\"http://127.0.0.1:9/token\",service=\"my-registry\"";
+  if (!scope.empty()) value += ",scope=\"" + scope + "\"";
+  constexpr std::string_view kBearer = "Bearer ";
+  if (!authorization.starts_with(kBearer)) return value;
+  const auto token = tokens_.find(authorization.substr(kBearer.size()));
+  if (token == tokens_.end()) return value + ",error=\"invalid_token\"";
+  if (scope.empty() || token->second.contains(scope)) return std::nullopt;
+  return value + ",error=\"insufficient_scope\"";
 }
 
 Behaviour FakeRegistry::answer(const Request& request) {
@@ -215,8 +212,11 @@ Behaviour FakeRegistry::answer(const Request& request) {
     scope = "repository:" + repository + ":pull";
   }
   if (path == "/v2/_catalog") scope = "registry:catalog:*";
-  if (!lets_in(scope, request.header("authorization")))
-    return challenge(scope, request.header("authorization"));
+  if (auto challenge = this->challenge(scope, request.header("authorization"))) {
+    Behaviour refused = registry_error(401, "UNAUTHORIZED", "authentication required");
+    refused.headers = {{"Www-Authenticate", *challenge}};
+    return refused;
+  }
   if (path == "/v2/") {
     Behaviour here = Behaviour::of_status(200);
     here.body = "{}";

@@ -13,10 +13,12 @@
 // store. Every method may be called from any thread.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
 #include <nlohmann/json.hpp>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -74,6 +76,10 @@ class FakeRegistry {
   void basic(const std::string& authorization);  // this header is wanted
   void token(const std::string& token, const std::set<std::string>& scopes);  // good for these
   void revoke(const std::string& token);
+  // Or who a token server lets in: the challenge for whom it does not, nullopt for whom it does.
+  using Judge = std::function<std::optional<std::string>(const std::string& scope,
+                                                         const std::string& authorization)>;
+  void judged_by(Judge judge);
   void refuse(const std::string& repository, int status);  // every request about it; 0: no more
 
   void page(size_t most);             // names in an answer, of tags too
@@ -85,8 +91,8 @@ class FakeRegistry {
   Behaviour list(const Request& request, const char* field, const std::vector<std::string>& names,
                  size_t page) const;
   Behaviour send_blob(const Request& request, const std::string& digest) const;
-  Behaviour challenge(const std::string& scope, const std::string& authorization) const;
-  bool lets_in(const std::string& scope, const std::string& authorization) const;
+  std::optional<std::string> challenge(const std::string& scope,
+                                       const std::string& authorization) const;
 
   mutable std::mutex mutex_;  // protects all below but server_
   struct Repository {
@@ -99,6 +105,7 @@ class FakeRegistry {
   std::string basic_;
   bool bearer_ = false;
   std::map<std::string, std::set<std::string>> tokens_;
+  Judge judge_;
   size_t page_ = 0;  // 0: as the real one
   bool ranges_ = true;
   FaultServer* store_ = nullptr;

@@ -54,15 +54,18 @@ Result<OciBlobs::Seen> OciBlobs::ask(const std::string& repository, const Digest
                             .scope = pull_scope(repository)};
   if (no_head_) return ask_by_first_byte(std::move(question), limits);
   question.head = true;
-  // 400: no digest that this registry knows. 403 of a store: its URL was signed for a GET only.
-  question.good = {200, 400, 403, 405, 501};
+  // 403 of a store: its URL was signed for a GET only.
+  question.good = {200, 403, 405, 501};
+  if (blob.algo != DigestAlgo::kSha256) question.good.push_back(400);  // not every registry's
   auto answer = client_.ask(question, limits);
   if (!answer) return fail(answer.error());
   const HttpHead& head = answer->head;
   const int status = head.status;
   const std::string shown = redacted_url(head.url);
   if (status == 400)
-    return fail(ErrorKind::kNotFound, shown + ": HTTP status 400: no digest to this registry");
+    return fail(ErrorKind::kNotFound,
+                fmt::format("{}: HTTP status 400: the registry knows no {} digests", shown,
+                            to_string(blob.algo)));
   if (status == 403 && client_.is_own(head)) {
     ++client_.stats().errors;
     return fail(status_failure(head).error);

@@ -103,7 +103,7 @@ Result<std::vector<std::string>> OciRegistry::catalogue(Patience patience, std::
                      .scope = "registry:catalog:*",
                      .field = "repositories",
                      .is_name = &is_repository_name,
-                     .untold = {400, 404, 405, 410, 501}},
+                     .untold = {404, 405, 410, 501}},
                     patience, std::move(stop));
 }
 

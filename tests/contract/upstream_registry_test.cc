@@ -72,10 +72,14 @@ TEST_F(RegistryBlobs, WhatCannotBeOneIsNotFoundWithoutAsking) {
   EXPECT_THAT(asked(), IsEmpty());
 }
 
-TEST_F(RegistryBlobs, ADigestTheRegistryCallsMalformedIsNotFound) {
+TEST_F(RegistryBlobs, ADigestOfAKindTheRegistryDoesNotKnowIsNotFound) {
+  const std::string id = registry_.push("team/vm", bytes_, DigestAlgo::kSha512);
   open();
+  server_.fault(Behaviour::of_status(400), FakeRegistry::blob_head("team/vm", id));
+  EXPECT_KIND(stat("team/vm", id), ErrorKind::kNotFound);
+  // SHA-256 they all know: this is a TLS port that is asked in plain, or the like.
   server_.fault(Behaviour::of_status(400), head());
-  EXPECT_KIND(stat("team/vm", blob_), ErrorKind::kNotFound);
+  EXPECT_KIND(stat("team/vm", blob_), ErrorKind::kProtocol);
 }
 
 TEST_F(RegistryBlobs, OfSha512AreReadAsWell) {

@@ -23,6 +23,8 @@ source scripts/common.sh
 source scripts/packages.sh
 
 jobs=$(nproc)
+# Most tests wait: for a daemon, a server, a time to pass.
+readonly tests_at_once=$((2 * jobs))
 parts=()
 mount=yes
 real=yes
@@ -67,7 +69,7 @@ run_tests() {
   local preset=$1 names=build/$1/Testing/Temporary/LastTestsFailed.log name
   shift
   rm -f "$names"
-  if plain_addresses ctest --preset "$preset" --parallel "$jobs" --no-tests=error "$@" |
+  if plain_addresses ctest --preset "$preset" --parallel "$tests_at_once" --no-tests=error "$@" |
     if [[ -t 1 ]]; then cat; else grep --line-buffered -vE '^ +Start +[0-9]+: |^ *[0-9]+/[0-9]+ Test .* Passed '; fi; then
     return
   fi

@@ -6,6 +6,8 @@
 #include <cerrno>
 #include <tuple>
 
+#include "cache/repository_marks.h"
+
 namespace imgcachefs {
 namespace {
 
@@ -32,7 +34,20 @@ Result<bool> ImageQueue::is_queued(const ImageId& id) const {
   return is_file(layout_.dir(Place::kQueue), id);
 }
 
-Result<ImageQueue::Outcome> ImageQueue::queue_image(const ImageId& id, bool being_cached) const {
+Result<ImageQueue::Outcome> ImageQueue::queue_image(const ImageId& id, bool being_cached,
+                                                    const std::string& repository) const {
+  auto outcome = queue_file(id, being_cached);
+  if (repository.empty() || !outcome ||
+      (*outcome != Outcome::kQueued && *outcome != Outcome::kAlreadyQueued))
+    return outcome;
+  // It may be taken out again already, by who cached it.
+  if (auto noted = note_repository(id, repository);
+      !noted && noted.error().kind != ErrorKind::kNotFound)
+    return fail(noted.error());
+  return outcome;
+}
+
+Result<ImageQueue::Outcome> ImageQueue::queue_file(const ImageId& id, bool being_cached) const {
   const int cached_dir = layout_.dir(Place::kCached);
   auto cached = is_file(cached_dir, id);
   if (!cached) return fail(cached.error());
@@ -57,6 +72,15 @@ Result<ImageQueue::Outcome> ImageQueue::queue_image(const ImageId& id, bool bein
       !gone && gone.error().kind != ErrorKind::kNotFound)
     return fail(gone.error().in("queue"));
   return Outcome::kCached;
+}
+
+Status ImageQueue::note_repository(const ImageId& id, const std::string& repository) const {
+  const int dir = layout_.dir(Place::kQueue);
+  if (dir < 0) return fail(ErrorKind::kNotFound, id.str() + ": not queued");
+  auto fd = posix::open_at(dir, id.str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!fd) return fail(fd.error().in("queue"));
+  // Who looked at the queue before this tries again at once: its time of change is newer.
+  return mark_repository(fd->get(), repository);
 }
 
 Status ImageQueue::renew(const ImageId& id) const {

@@ -25,7 +25,11 @@ class ImageQueue {
   // left blocks its image for a day. Ours is just as often a header that was looked at, which
   // nobody goes on filling. So it does not count here; the caller says whether a daemon is filling
   // the whole image now (`being_cached`).
-  Result<Outcome> queue_image(const ImageId& id, bool being_cached) const;
+  //
+  // `repository`: where upstream has it, noted on its file (repository_marks.h); "": not known, or
+  // there are no repositories.
+  Result<Outcome> queue_image(const ImageId& id, bool being_cached,
+                              const std::string& repository = "") const;
 
   // Asks anew for what is queued already: its place in the order stays, and a prefetcher that waits
   // before it tries again does so at once. kNotFound: it is not queued.
@@ -40,6 +44,9 @@ class ImageQueue {
   Result<std::vector<StoredFile>> images() const;
 
  private:
+  Result<Outcome> queue_file(const ImageId& id, bool being_cached) const;
+  Status note_repository(const ImageId& id, const std::string& repository) const;
+
   const CacheLayout& layout_;
 };
 

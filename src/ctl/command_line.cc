@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "cache/store_config.h"
+#include "fetch/oci_names.h"
 
 namespace imgcachefs {
 namespace {
@@ -39,7 +40,8 @@ constexpr const char* kPrefetchNotes =
 constexpr const char* kQueueNotes =
     "Images are cached in the order in which they were queued, by the daemon (within seconds), or\n"
     "by Glance's prefetcher on the same directory. It is no error when one is queued, cached or\n"
-    "being cached already. What cannot be cached stays queued; list --queued tells why.";
+    "being cached already. What cannot be cached stays queued; list --queued tells why.\n"
+    "An image of a registry is given as REPOSITORY/ID, for the daemon to know where it is.";
 
 // The texts as typed, before they are given a meaning.
 struct Words {
@@ -133,8 +135,16 @@ std::variant<CommandLine, ExitCode> interpret(const CLI::App& app, CommandLine c
   if (words.invalid) command.place = Place::kInvalid;
   if (command.all && !words.ids.empty()) return usage_error(verb + ": either --all or IDs");
   for (const std::string& text : words.ids) {
-    auto id = ImageId::parse(text);
+    // As it lies in the mount of a registry: an image is kept once, whatever repositories have it.
+    const size_t slash = text.find(':') == std::string::npos ? std::string::npos : text.rfind('/');
+    const std::string repository = slash == std::string::npos ? "" : text.substr(0, slash);
+    auto id = ImageId::parse(std::string_view(text).substr(slash + 1));
     if (!id) return usage_error(id.error().message);
+    if (slash != std::string::npos) {
+      if (!is_repository_name(repository))
+        return usage_error(fmt::format("{}: no repository can be called '{}'", verb, repository));
+      command.repositories[*id] = repository;
+    }
     command.ids.push_back(std::move(*id));
   }
   if (!words.max_size.empty()) {

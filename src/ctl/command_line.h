@@ -3,6 +3,7 @@
 
 #include <chrono>
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <variant>
@@ -35,10 +36,16 @@ struct CommandLine {
   Verb verb = Verb::kList;
   Place place = Place::kCached;  // list: which images
   std::vector<ImageId> ids;      // info: one; others: some, unless `all`; verify: none is `all`
+  std::map<ImageId, std::string> repositories;  // of those that were given as REPOSITORY/ID
   bool all = false;
   std::optional<uint64_t> max_size;                // prune: bytes
   std::optional<std::chrono::seconds> stall_time;  // clean
   bool dry_run = false;
+
+  std::string repository_of(const ImageId& id) const {  // "": none was given
+    auto at = repositories.find(id);
+    return at == repositories.end() ? "" : at->second;
+  }
 };
 
 // The command, or the exit code when there is nothing to run (help, version, wrong usage); what is

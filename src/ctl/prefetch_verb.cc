@@ -50,13 +50,17 @@ struct Wanted {
 class Prefetch {
  public:
   Prefetch(const CommandLine& command, const CacheView& cache)
-      : cache_(cache), queue_(cache.layout()), report_(command.json), progress_(command.json) {}
+      : command_(command),
+        cache_(cache),
+        queue_(cache.layout()),
+        report_(command.json),
+        progress_(command.json) {}
 
-  Result<ExitCode> run(const std::vector<ImageId>& ids) {
+  Result<ExitCode> run() {
     auto before = mount_figures(*cache_.mountpoint());
     if (!before) return fail(before.error());
     const EndSignals signals;
-    for (const ImageId& id : ids) begin(id, *before);
+    for (const ImageId& id : command_.ids) begin(id, *before);
     while (true) {
       auto figures = mount_figures(*cache_.mountpoint());
       for (Wanted& wanted : wanted_)
@@ -83,7 +87,7 @@ class Prefetch {
     Wanted wanted{id};
     // Also one that is being cached for somebody: in the queue it is taken up again should that
     // fail.
-    auto outcome = queue_.queue_image(id, false);
+    auto outcome = queue_.queue_image(id, false, command_.repository_of(id));
     if (!outcome) return report_.failed(id, outcome.error());
     wanted.queued_by_us = *outcome == ImageQueue::Outcome::kQueued;
     if (auto known = before.queue.find(id); known != before.queue.end()) {
@@ -195,6 +199,7 @@ class Prefetch {
     progress_.show(line);
   }
 
+  const CommandLine& command_;
   const CacheView& cache_;
   const ImageQueue queue_;
   std::vector<Wanted> wanted_;
@@ -215,7 +220,7 @@ Result<ExitCode> run_prefetch(const CommandLine& command, const CacheView& cache
                 fmt::format("{}: it is mounted where this program cannot see it, so it cannot tell "
                             "how far a fetch is (imgcachectl queue needs no mount)",
                             cache.layout().path()));
-  return Prefetch(command, cache).run(command.ids);
+  return Prefetch(command, cache).run();
 }
 
 }  // namespace imgcachefs

@@ -58,7 +58,7 @@ Result<ExitCode> run_queue(const CommandLine& command, const CacheView& cache) {
   for (const ImageId& id : command.ids) {
     auto fill = figures.fills.find(id);
     const bool being_cached = fill != figures.fills.end() && fill->second.whole;
-    if (auto outcome = queue.queue_image(id, being_cached))
+    if (auto outcome = queue.queue_image(id, being_cached, command.repository_of(id)))
       report.did(id, text_of(*outcome));
     else
       report.failed(id, outcome.error());

@@ -50,6 +50,13 @@ class OciRegistry final : public Upstream, public Repositories {
     return answer;
   }
 
+  // kNotFound: the registry knows no tags of it, which says nothing.
+  Result<HttpAnswer> ask_leave(const std::string& repository, const Limits& limits) {
+    return client_.ask({.target = fmt::format("/v2/{}/tags/list?n=1", repository),
+                        .scope = pull_scope(repository)},
+                       limits);
+  }
+
   const Platform platform_;
   RegistryClient client_;
   OciBlobs blobs_;
@@ -137,11 +144,16 @@ Result<ImageInfo> OciRegistry::stat(const std::string& repository, const ImageId
   if (!is_repository_name(repository)) return no_repository();
   const auto blob = digest_of(id);
   if (!blob) return no_digest(id);
-  if (leave_.is_believed(repository))
-    if (auto known = blobs_.known_in(repository, *blob)) return std::move(*known);
+  const Limits limits{.patience = patience, .stop = std::move(stop)};
+  if (auto known = blobs_.known_in(repository, *blob)) {
+    if (leave_.is_believed(repository)) return std::move(*known);
+    // Of many blobs that others know, none is asked about: one question is for all of them.
+    auto leave = noted(repository, ask_leave(repository, limits));
+    if (leave) return std::move(*known);
+    if (leave.error().kind != ErrorKind::kNotFound) return fail(leave.error());
+  }
   // One request tells all there is to know: the leave, whether it is there, and its size.
-  return noted(repository,
-               blobs_.look(repository, *blob, {.patience = patience, .stop = std::move(stop)}));
+  return noted(repository, blobs_.look(repository, *blob, limits));
 }
 
 }  // namespace

@@ -152,6 +152,11 @@ int mount_and_serve(const MountOptions& given) {
     if (!cloud) return complain(kExitUsage, cloud.error().message);
     options.upstream.cloud = std::move(*cloud);
   }
+  if (options.where.kind == Source::Kind::kRegistry && options.credentials.empty()) {
+    auto docker = DockerConfig::first_of(standard_docker_config_places());
+    if (!docker) return complain(kExitUsage, docker.error().message);
+    options.upstream.docker = std::move(*docker);
+  }
   // What checksum lists say is believed as long as what is said of images.
   options.upstream.believe = options.store.revalidate.value_or(options.upstream.believe);
   // Only to see whether it can be: what is wrong with the options is told before anything is begun.

@@ -159,9 +159,14 @@ constexpr std::array kOptions = {
              return into(o.upstream.interface_, parse_interface(t));
            }},
     Option{"platform", Takes::kValue, "OS/ARCH[/VARIANT]", "this machine's",
-           "what an OCI index resolves to; not in this version yet", set_unsupported},
+           "what an index of a registry's resolves to",
+           [](MountOptions& o,
+              const std::string& t) { return into(o.upstream.platform, parse_text(t)); }},
     Option{"redis", Takes::kValue, "URL", "none",
-           "layer info shared by hosts; not in this version yet", set_unsupported},
+           "what is known of a registry's blobs, shared by hosts",
+           [](MountOptions& o, const std::string& t) {
+             return into(o.upstream.redis, parse_text(t));
+           }},
     Option{"metrics_listen", Takes::kValue, "ADDR:PORT", "none",
            "Prometheus metrics and the status page over HTTP; not in this version yet",
            set_unsupported},

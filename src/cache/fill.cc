@@ -176,15 +176,16 @@ void Fill::perform(Actions actions) {
   for (auto& job : actions.then) job();
   for (Actions::Answer& answer : actions.answers) {
     if (!answer.window.empty()) {
-      auto bytes = std::make_shared<std::vector<std::byte>>(answer.range.size());
+      const size_t size = answer.range.size();
+      auto bytes = std::make_shared_for_overwrite<std::byte[]>(size);
       uint64_t at = answer.range.begin;
       for (const WindowChunk& chunk : answer.window) {
         const uint64_t inside = at % map_.chunk_size();  // constant: no lock needed
         const uint64_t n = std::min<uint64_t>(chunk->size() - inside, answer.range.end - at);
-        std::memcpy(bytes->data() + (at - answer.range.begin), chunk->data() + inside, n);
+        std::memcpy(bytes.get() + (at - answer.range.begin), chunk->data() + inside, n);
         at += n;
       }
-      answer.result = ImageBytes{-1, 0, bytes->size(), std::move(bytes)};
+      answer.result = ImageBytes{-1, 0, size, std::move(bytes)};
     }
     if (answer.from_incomplete && !complete_) {
       if (auto read = read_incomplete(answer); !read) {
@@ -200,14 +201,14 @@ void Fill::perform(Actions actions) {
 // By value: the bytes are read first, and then it is looked whether the file was still ours. A
 // descriptor would be read by somebody else, after the look.
 Status Fill::read_incomplete(Actions::Answer& answer) {
-  auto bytes = std::make_shared<std::vector<std::byte>>(answer.range.size());
-  auto n = posix::read_at(file_->fd(), *bytes, answer.range.begin);
+  const size_t size = answer.range.size();
+  auto bytes = std::make_shared_for_overwrite<std::byte[]>(size);
+  auto n = posix::read_at(file_->fd(), {bytes.get(), size}, answer.range.begin);
   const bool ours = file_->intact();
   if (!n) return fail(n.error());
-  if (!ours || *n != bytes->size())
+  if (!ours || *n != size)
     return fail(ErrorKind::kStale,
                 "another program has begun to fill incomplete/" + info_.id.str());
-  const size_t size = bytes->size();
   answer.result = ImageBytes{-1, 0, size, std::move(bytes)};
   return {};
 }

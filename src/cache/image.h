@@ -9,6 +9,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -44,10 +45,12 @@ struct ImageDetails {
 
 // Bytes of an image, ready to be handed on: either where they lie in a file, or by value.
 struct ImageBytes {
-  int fd = -1;          // valid while the handle that gave it is open; -1: `buffer` has them
+  int fd = -1;          // valid while the handle that gave it is open; -1: `value` has them
   uint64_t offset = 0;  // in `fd`
   size_t length = 0;
-  std::shared_ptr<const std::vector<std::byte>> buffer;
+  std::shared_ptr<const std::byte[]> value;  // nullptr for no bytes
+
+  std::span<const std::byte> span() const { return {value.get(), fd < 0 ? length : 0}; }
 };
 
 class Image {

@@ -22,8 +22,7 @@ constexpr double kIncompleteFor = 0;  // the next open after the commit must see
 
 void reply_bytes(fuse_req_t request, const ImageBytes& bytes, fuse_buf_copy_flags flags) {
   if (bytes.fd < 0) {
-    const void* data = bytes.buffer ? bytes.buffer->data() + bytes.offset : nullptr;
-    fuse_reply_buf(request, static_cast<const char*>(data), bytes.length);
+    fuse_reply_buf(request, reinterpret_cast<const char*>(bytes.value.get()), bytes.length);
     return;
   }
   fuse_bufvec vector = FUSE_BUFVEC_INIT(bytes.length);

@@ -72,8 +72,8 @@ class ImageCacheCounterparts : public testing::TestWithParam<std::string> {
       Bytes bytes(got->length);
       if (got->fd >= 0)
         bytes.resize(posix::read_at(got->fd, bytes, got->offset).value());
-      else if (got->buffer)
-        bytes = *got->buffer;
+      else if (got->value)
+        bytes.assign(got->span().begin(), got->span().end());
       answer.set_value(std::move(bytes));
     });
     return answer.get_future().get();

@@ -88,8 +88,8 @@ class Stress : public ::testing::Test {
       Bytes bytes(got->length);
       if (got->fd >= 0)
         bytes.resize(posix::read_at(got->fd, bytes, got->offset).value_or(0));
-      else if (got->buffer)
-        bytes = *got->buffer;
+      else if (got->value)
+        bytes.assign(got->span().begin(), got->span().end());
       answer->set_value(std::move(bytes));
     });
     auto later = answer->get_future();

@@ -78,8 +78,8 @@ class AdoptedImagesTest : public testing::TestWithParam<const char*> {
         if (got && got->fd >= 0) {
           bytes.resize(got->length);
           bytes.resize(posix::read_at(got->fd, bytes, got->offset).value());
-        } else if (got && got->buffer) {
-          bytes = *got->buffer;
+        } else if (got && got->value) {
+          bytes.assign(got->span().begin(), got->span().end());
         }
         promise->set_value(std::move(bytes));
       });

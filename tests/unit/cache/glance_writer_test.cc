@@ -66,8 +66,8 @@ class GlanceWriterTest : public ::testing::Test {
       Bytes bytes(got->length);
       if (got->fd >= 0)
         bytes.resize(posix::read_at(got->fd, bytes, got->offset).value());
-      else if (got->buffer)
-        bytes = *got->buffer;
+      else if (got->value)
+        bytes.assign(got->span().begin(), got->span().end());
       promise->set_value(std::move(bytes));
     });
     return promise->get_future();

@@ -68,6 +68,9 @@ size_t heads(const RegistryServer& registry) {
                        [](const auto& request) { return request.method == "HEAD"; });
 }
 
+// SEMANTICS: `<repository>/.tags/<tag>/` has a link for each blob of the tag, named by its title,
+// and `manifest.json`. SEMANTICS: While what the registry said is believed, a cached blob is read
+// without a request.
 TEST(RegistryMount, WhatSkopeoPushedIsReadByItsDigestsAndTitles) {
   RegistryServer from, registry;
   const Blob layers[] = {blob_of(3 << 20, 1), blob_of(100'001, 2), blob_of(1, 3)};
@@ -114,6 +117,8 @@ TEST(RegistryMount, WhatSkopeoPushedIsReadByItsDigestsAndTitles) {
             mount.read_all("team/vm/.tags/v1/manifest.json").size());
 }
 
+// SEMANTICS: `<repository>/sha256:<hex>` is the blob of that digest in each repository that has it,
+// and in no other.
 TEST(RegistryMount, NamesThatAreNotThere) {
   RegistryServer registry;
   const Blob blob = blob_of(1000, 1), other = blob_of(1000, 2);
@@ -134,6 +139,7 @@ TEST(RegistryMount, NamesThatAreNotThere) {
   EXPECT_EQ(stat_errno(mount.path("other/" + other.id)), 0);
 }
 
+// SEMANTICS: A blob of several repositories is fetched once, kept once and counted once.
 TEST(RegistryMount, OneBlobOfTenRepositoriesIsOneFile) {
   RegistryServer registry;
   const Blob blob = blob_of(1 << 20, 1);
@@ -152,6 +158,7 @@ TEST(RegistryMount, OneBlobOfTenRepositoriesIsOneFile) {
   EXPECT_TRUE(wait_until([&] { return mount.xattr("repository7/" + blob.id, "pinned") == "1"; }));
 }
 
+// SEMANTICS: What one host has learnt of a blob, a host that shares its Redis does not ask.
 TEST(RegistryMount, TwoHostsShareWhatOneHasLearnt) {
   constexpr unsigned kBlobs = 1000;
   RedisServer redis;
@@ -189,6 +196,7 @@ TEST(RegistryMount, TwoHostsShareWhatOneHasLearnt) {
   EXPECT_TRUE(two.read_all("team/vm/" + fresh.id) == fresh.bytes);
 }
 
+// SEMANTICS: A Redis that is down, slow or wrong makes no byte wrong and no reader wait for long.
 TEST(RegistryMount, ARedisThatLiesAboutASizeNeverMakesAWrongByte) {
   RedisServer redis;
   RegistryServer registry;
@@ -257,6 +265,8 @@ TEST(RegistryMount, TheQueueTakesABlobByItsPath) {
   EXPECT_TRUE(evicted.ok()) << evicted.describe();
 }
 
+// SEMANTICS: With `list=all` the directories are those of the catalogue, and a repository lists the
+// blobs of all its tags.
 TEST(RegistryMount, ListAllShowsTheCatalogueAndTheBlobsOfAllTags) {
   RegistryServer registry;
   const Blob a = blob_of(1000, 1), b = blob_of(1000, 2);
@@ -329,6 +339,7 @@ class RegistryTokens : public ::testing::Test {
   std::string credentials_;
 };
 
+// SEMANTICS: A repository that may not be pulled is EACCES, and so is a cached blob under it.
 TEST_F(RegistryTokens, WhatMayNotBePulledIsRefusedCachedOrNot) {
   const Blob blob = blob_of(100'000, 1);
   push("team/vm", blob);

@@ -118,6 +118,8 @@ TEST_F(RepositoryImagesTest, ARepositoryThatIsYoungerThanTheCatalogueIsFoundByIt
   EXPECT_EQ(directory("new"), "");
 }
 
+// SEMANTICS: A name is a directory when a repository lies there or below, or when the registry does
+// not tell its catalogue.
 TEST_F(RepositoryImagesTest, WithoutACatalogueEveryNameThatCouldBeOneIsADirectory) {
   registry_.hide_catalogue();
   mount();

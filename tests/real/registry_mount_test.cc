@@ -93,7 +93,8 @@ TEST(RegistryMount, WhatSkopeoPushedIsReadByItsDigestsAndTitles) {
     EXPECT_EQ(mount.xattr(path, "checksum"), layer.id);
     EXPECT_TRUE(fs::exists(mount.cache_dir() + "/" + layer.id));
   }
-  // Warm: not one request more, of any kind.
+
+  // SEMANTICS: While what the registry said is believed, a cached blob is read without a request.
   const size_t requests = registry.requests().size();
   for (const Blob& layer : layers)
     EXPECT_TRUE(mount.read_all("team/vm/" + layer.id) == layer.bytes);

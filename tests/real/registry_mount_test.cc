@@ -69,8 +69,7 @@ size_t heads(const RegistryServer& registry) {
 }
 
 // SEMANTICS: `<repository>/.tags/<tag>/` has a link for each blob of the tag, named by its title,
-// and `manifest.json`. SEMANTICS: While what the registry said is believed, a cached blob is read
-// without a request.
+// and `manifest.json`.
 TEST(RegistryMount, WhatSkopeoPushedIsReadByItsDigestsAndTitles) {
   RegistryServer from, registry;
   const Blob layers[] = {blob_of(3 << 20, 1), blob_of(100'001, 2), blob_of(1, 3)};

@@ -84,10 +84,12 @@ install_packages() {
   apt_get_install "${missing[@]}"
 }
 
-# Compiler calls go through ccache when it is there; it is not installed for it.
+# Compiler calls go through ccache when it is there; it is not installed for it. What one clone has
+# compiled serves another: paths count from the clone, whose place is not looked at.
 use_ccache() {
   if command -v ccache >/dev/null; then
     export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER:-ccache}
+    export CCACHE_BASEDIR=${CCACHE_BASEDIR:-${repo:-$PWD}} CCACHE_NOHASHDIR=${CCACHE_NOHASHDIR:-1}
   fi
 }
 

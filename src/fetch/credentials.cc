@@ -1,6 +1,7 @@
 #include "fetch/credentials.h"
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <algorithm>
 #include <array>
@@ -89,8 +90,11 @@ Result<Credentials> Credentials::load(const std::string& path) {
       auto absolute = std::filesystem::absolute(value, error);
       if (!error) value = absolute.string();
     }
-    credentials.values_[key] = std::move(value);
+    if (!credentials.values_.try_emplace(key, std::move(value)).second)
+      return fail(ErrorKind::kInvalid,
+                  fmt::format("credentials file {}: line {}: key '{}' again", path, number, key));
   }
+  if (credentials.empty()) spdlog::warn("credentials file {}: nothing in it", path);
   return credentials;
 }
 

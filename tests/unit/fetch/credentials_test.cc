@@ -74,6 +74,12 @@ TEST_F(CredentialsFile, UnknownKeysAreNamedWithTheirLine) {
   EXPECT_EQ(message.find("hush"), std::string::npos) << message;
 }
 
+TEST_F(CredentialsFile, OneThatSaysAKeyTwice) {
+  const std::string message = refused(write("token = a\nusername = u\ntoken = hush\n"));
+  EXPECT_NE(message.find("line 3: key 'token' again"), std::string::npos) << message;
+  EXPECT_EQ(message.find("hush"), std::string::npos) << message;
+}
+
 TEST_F(CredentialsFile, LinesThatAreNoPair) {
   EXPECT_NE(refused(write("hush")).find("line 1"), std::string::npos);
   EXPECT_EQ(refused(write("hush")).find("hush"), std::string::npos);

@@ -15,6 +15,7 @@
 #include "real/registry_server.h"
 #include "support/checksum.h"
 #include "support/mounted.h"
+#include "support/nginx.h"
 #include "support/redis_server.h"
 #include "support/temp_dir.h"
 #include "support/token_server.h"
@@ -166,7 +167,7 @@ TEST(RegistryMount, TwoHostsShareWhatOneHasLearnt) {
   std::vector<Blob> blobs;
   for (unsigned i = 0; i < kBlobs; ++i) {
     blobs.push_back(blob_of(100 + i, i));
-    registry.push_blob("team/vm", blobs.back().bytes);
+    registry.place_blob("team/vm", blobs.back().bytes);
   }
   registry.push_image("team/vm", "v1", {{.bytes = blobs[0].bytes}});
   const auto stat_all = [&](const Mounted& mount) {
@@ -309,6 +310,24 @@ TEST(RegistryMount, PasswordsOfTheCredentialsFileOrOfDocker) {
   spec.env["REGISTRY_AUTH_FILE"] = dir.file("auth.json");
   Mounted mount(spec);
   EXPECT_TRUE(mount.read_all(path) == blob.bytes);
+}
+
+TEST(RegistryMount, ABlobComesFromWhereTheRegistrySendsUsWithoutOurLogin) {
+  RegistryServer plain({.user = "alice", .password = "alicepw"});
+  const Blob blob = blob_of(3 << 20, 1);
+  plain.push_image("vm", "v1", {{.bytes = blob.bytes}});
+  Nginx store(plain.data_dir(), {.server_config = "if ($http_authorization) { return 500; }"});
+  RegistryServer registry({.user = "alice", .password = "alicepw", .redirect = store.url("/")});
+  fs::copy(plain.data_dir(), registry.data_dir(), fs::copy_options::recursive);
+  TempDir dir;
+  const std::string file = dir.write("credentials", "username = alice\npassword = alicepw\n");
+  ::chmod(file.c_str(), 0600);
+  Mounted mount(mount_of(registry, {"credentials=" + file}));
+  EXPECT_TRUE(mount.read_all("vm/" + blob.id) == blob.bytes);
+  EXPECT_TRUE(mount.wait_state("vm/" + blob.id, "cached"));
+  uint64_t sent = 0;
+  for (const NginxRequest& request : store.requests()) sent += request.sent;
+  EXPECT_EQ(sent, blob.bytes.size());
 }
 
 class RegistryTokens : public ::testing::Test {

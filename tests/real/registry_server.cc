@@ -3,10 +3,12 @@
 #include <fmt/format.h>
 
 #include <filesystem>
+#include <fstream>
 #include <regex>
 #include <sstream>
 #include <stdexcept>
 
+#include "support/checksum.h"
 #include "support/process.h"
 
 namespace imgcachefs::test {
@@ -121,6 +123,17 @@ HttpReply RegistryServer::blob(const std::string& method, const std::string& rep
 
 std::string RegistryServer::push_blob(const std::string& repository, const std::string& bytes) {
   return push_blob_file(repository, dir_.write("blob", bytes));
+}
+
+std::string RegistryServer::place_blob(const std::string& repository, const std::string& bytes) {
+  const std::string hex = hex_digest(bytes), digest = "sha256:" + hex;
+  const fs::path link = fmt::format("{}/docker/registry/v2/repositories/{}/_layers/sha256/{}/link",
+                                    data_dir(), repository, hex);
+  fs::create_directories(link.parent_path());
+  fs::create_directories(fs::path(blob_file(digest)).parent_path());
+  std::ofstream(blob_file(digest), std::ios::binary) << bytes;
+  std::ofstream(link) << digest;
+  return digest;
 }
 
 std::string RegistryServer::push_blob_file(const std::string& repository, const std::string& file) {

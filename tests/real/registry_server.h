@@ -71,6 +71,8 @@ class RegistryServer {
   // The digest of what was pushed, "sha256:...".
   std::string push_blob(const std::string& repository, const std::string& bytes);
   std::string push_blob_file(const std::string& repository, const std::string& file);
+  // The same without a request, straight into its storage: for a thousand of them.
+  std::string place_blob(const std::string& repository, const std::string& bytes);
   // `reference`: a tag, or the digest. Its media type is what it says itself.
   std::string push_manifest(const std::string& repository, const std::string& reference,
                             const nlohmann::json& manifest);

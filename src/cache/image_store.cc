@@ -113,7 +113,9 @@ void ImageStore::lookup(const ImageId& id, LookupDone done) {
   }
   if (auto remote = table_.remote(id); remote && !remote->dead() && table_.believed(id))
     return done(remote);
-  if (auto refusal = table_.refusal(id)) return done(fail(*refusal));
+  // Where repositories say what there is, who comes here was sent by one. That none was known to
+  // have it a moment ago (to who did not say where) is no answer to that.
+  if (auto refusal = table_.refusal(id); refusal && !repositories_) return done(fail(*refusal));
   if (auto said = catalogue_.said_of(id); said && !table_.refused_since(id, said->when))
     return done(learnt(id, said->info, said->when));
   inquiries_.ask(id, Patience::kFull,

@@ -231,7 +231,9 @@ void RepositoryImages::list(const std::string& path, std::function<void(Result<L
                                                   path) != (*catalogue)->end());
     if (!is_repository) return answer(std::nullopt);
     contents_.find(path, [answer](const auto& contents) {
-      answer(contents ? std::nullopt : std::optional(contents.error()));
+      // A repository without tags, or a directory above others.
+      const bool none = !contents && contents.error().kind == ErrorKind::kNotFound;
+      answer(contents || none ? std::nullopt : std::optional(contents.error()));
     });
   });
 }

@@ -56,7 +56,7 @@ struct stat named_attributes(const NamedNode& node, const Ownership& ownership, 
   if (std::holds_alternative<Directory>(node)) return directory_attributes(inode, ownership, since);
   if (const auto* text = std::get_if<TextFile>(&node)) {
     struct stat st = page_attributes(inode, ownership, since);
-    st.st_size = static_cast<off_t>(text->text.size());
+    st.st_size = static_cast<off_t>(text->text->size());
     return st;
   }
   struct stat st = owned(inode, ownership, since);

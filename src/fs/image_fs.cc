@@ -32,6 +32,15 @@ void reply_bytes(fuse_req_t request, const ImageBytes& bytes, fuse_buf_copy_flag
   fuse_reply_data(request, &vector, flags);
 }
 
+uint64_t directory_inode(std::string_view path) {  // as stat(2) says it
+  return path.empty() ? node::kRoot : inode_number(path);
+}
+
+std::string_view directory_above(std::string_view path) {
+  const size_t slash = path.rfind('/');
+  return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
+}
+
 // Text that a getxattr or listxattr asked for with room for `size` bytes; 0 asks how long it is.
 void reply_xattr_text(fuse_req_t request, const std::string& text, size_t size) {
   if (size == 0)
@@ -160,7 +169,7 @@ void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file
   if (is_control_page(node)) {
     fuse_file_info reply = file;
     reply.direct_io = 1;  // its length is known only now, and every open shows what is so then
-    return reply_open(request, reply, OpenPage{page_text(node)});
+    return reply_open(request, reply, OpenPage{std::make_shared<std::string>(page_text(node))});
   }
   if (auto text = nodes_.find_named<TextFile>(node)) {
     fuse_file_info reply = file;
@@ -189,8 +198,8 @@ void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_fil
   const ByteRange wanted{static_cast<uint64_t>(offset), static_cast<uint64_t>(offset) + size};
   if (auto* page = std::get_if<OpenPage>(&open.what)) {
     const auto keep = open.shared_from_this();
-    const ByteRange range = clip(wanted, page->text.size());
-    fuse_reply_buf(request, page->text.data() + range.begin, range.size());
+    const ByteRange range = clip(wanted, page->text->size());
+    fuse_reply_buf(request, page->text->data() + range.begin, range.size());
     return;
   }
   auto& opened = std::get<OpenImage>(open.what);
@@ -222,19 +231,22 @@ void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_fil
 }
 
 void ImageFs::lseek(fuse_req_t request, off_t offset, int whence, const fuse_file_info& file) {
-  auto* opened = std::get_if<OpenImage>(&OpenFiles::get(file.fh).what);
-  if (!opened || (whence != SEEK_DATA && whence != SEEK_HOLE)) {
+  const auto& what = OpenFiles::get(file.fh).what;
+  const auto* opened = std::get_if<OpenImage>(&what);
+  const auto* page = std::get_if<OpenPage>(&what);
+  if ((!opened && !page) || (whence != SEEK_DATA && whence != SEEK_HOLE)) {
     fuse_reply_err(request, EINVAL);
     return;
   }
-  const off_t size = static_cast<off_t>(opened->size);
+  const off_t size = static_cast<off_t>(opened ? opened->size : page->text->size());
   off_t found = whence == SEEK_DATA ? offset : size;  // incomplete: holes are not known yet
   if (offset < 0 || offset >= size) {
     fuse_reply_err(request, ENXIO);
     return;
   }
   // The position of the descriptor, which this moves, is used by nobody.
-  if (const int fd = opened->handle->complete_fd(); fd >= 0) found = ::lseek(fd, offset, whence);
+  if (const int fd = opened ? opened->handle->complete_fd() : -1; fd >= 0)
+    found = ::lseek(fd, offset, whence);
   const int error = errno;
   OpenFiles::before_reply(file.fh);
   if (found < 0)
@@ -256,16 +268,16 @@ void ImageFs::opendir(fuse_req_t request, uint64_t node, const fuse_file_info& f
     return;
   }
   auto parked = Parked::park(request, departures_);
-  tree_->list(directory->path,
-              [this, parked, node, file, path = directory->path](Result<OpenDirectory> listed) {
-                fuse_req_t waiting = parked->claim();
-                if (!waiting) return;
-                if (!listed)
-                  return reply_error(waiting, "list", path.empty() ? "/" : path, listed.error());
-                const DirectoryEntry dots[] = {{".", node, S_IFDIR}, {"..", node::kRoot, S_IFDIR}};
-                listed->entries.insert(listed->entries.begin(), std::begin(dots), std::end(dots));
-                reply_open(waiting, file, std::move(*listed));
-              });
+  tree_->list(
+      directory->path, [this, parked, file, path = directory->path](Result<OpenDirectory> listed) {
+        fuse_req_t waiting = parked->claim();
+        if (!waiting) return;
+        if (!listed) return reply_error(waiting, "list", path.empty() ? "/" : path, listed.error());
+        const DirectoryEntry dots[] = {{".", directory_inode(path), S_IFDIR},
+                                       {"..", directory_inode(directory_above(path)), S_IFDIR}};
+        listed->entries.insert(listed->entries.begin(), std::begin(dots), std::end(dots));
+        reply_open(waiting, file, std::move(*listed));
+      });
 }
 
 void ImageFs::readdir(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file) {

@@ -44,10 +44,15 @@ struct Link {
   auto operator<=>(const Link&) const = default;
 };
 
+// The text may be megabytes long, and is there once for all who have it.
 struct TextFile {
   std::string path;
-  std::string text;
-  auto operator<=>(const TextFile&) const = default;
+  std::shared_ptr<const std::string> text;  // never nullptr
+  std::strong_ordering operator<=>(const TextFile& other) const {
+    if (const auto by_path = path <=> other.path; by_path != 0) return by_path;
+    return text == other.text ? std::strong_ordering::equal : *text <=> *other.text;
+  }
+  bool operator==(const TextFile& other) const { return (*this <=> other) == 0; }
 };
 
 using NamedNode = std::variant<Directory, Link, TextFile>;

@@ -29,7 +29,7 @@ struct OpenImage {
 };
 
 struct OpenPage {
-  std::string text;  // as it was when it was opened
+  std::shared_ptr<const std::string> text;  // as it was when it was opened; never nullptr
 };
 
 struct DirectoryEntry {

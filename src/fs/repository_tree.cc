@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 #include <sys/stat.h>
 
-#include <set>
+#include <climits>
+#include <unordered_map>
 
 #include "fs/attributes.h"
 #include "fs/by_name.h"
@@ -13,6 +14,7 @@ namespace {
 
 constexpr const char* kTags = ".tags";
 constexpr const char* kManifest = "manifest.json";
+constexpr size_t kLongestNumber = 6;  // "~10001": no manifest refers to more
 
 // A directory's path, taken apart. What a repository is called has no component that begins with a
 // dot.
@@ -35,12 +37,15 @@ struct RepositoryPath {
 
 std::vector<std::pair<std::string, ImageId>> tag_links(const Tag& tag) {
   std::vector<std::pair<std::string, ImageId>> links;
-  std::set<std::string> taken{kManifest};
+  // Names that are taken, and of each the number it has to be tried with next: of thousands with
+  // the same title not each shall try all that are taken.
+  std::unordered_map<std::string, unsigned> taken{{kManifest, 2}};
   for (const TaggedImage& image : tag.images) {
     auto name = file_name_of(image.title);
-    if (!name) name = image.id.str();  // a title too long for a file name
+    if (!name || name->size() + kLongestNumber > NAME_MAX) name = image.id.str();
     std::string unique = *name;
-    for (unsigned n = 2; !taken.insert(unique).second; ++n) unique = fmt::format("{}~{}", *name, n);
+    while (!taken.try_emplace(unique, 2).second)
+      unique = fmt::format("{}~{}", *name, taken.at(*name)++);
     links.emplace_back(std::move(unique), image.id);
   }
   return links;
@@ -89,7 +94,8 @@ void RepositoryTree::find_in_tag(const std::string& repository, const std::strin
   const std::string path = fmt::format("{}/{}/{}/{}", repository, kTags, tag, name);
   repositories_.find_tag(repository, tag, [path, name, done = std::move(done)](const auto& found) {
     if (!found) return done(fail(found.error()));
-    if (name == kManifest) return done(NamedNode(TextFile{path, (*found)->manifest}));
+    if (name == kManifest)  // shared with what is known of the tag
+      return done(NamedNode(TextFile{path, {*found, &(*found)->manifest}}));
     for (const auto& [link, id] : tag_links(**found))
       if (link == name) return done(NamedNode(Link{path, "../../" + id.str()}));
     done(fail(ErrorKind::kNotFound, "the tag refers to nothing of that name"));

@@ -1,6 +1,7 @@
 // Mounts of a real docker-registry, as their users have them: skopeo pushes, ls and cat read, two
 // hosts share a Redis.
 #include <dirent.h>
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
@@ -116,6 +117,46 @@ TEST(RegistryMount, WhatSkopeoPushedIsReadByItsDigestsAndTitles) {
   EXPECT_EQ(manifest.at("layers").size(), 3u);
   EXPECT_EQ(fs::file_size(mount.path("team/vm/.tags/v1/manifest.json")),
             mount.read_all("team/vm/.tags/v1/manifest.json").size());
+}
+
+// What cp, tar and rsync do with a file, and find and getcwd with a directory.
+TEST(RegistryMount, ManifestsAndDirectoriesAreFilesLikeAnyOther) {
+  RegistryServer registry;
+  registry.push_image("team/vm", "v1", {{.bytes = "x"}});
+  Mounted mount(mount_of(registry));
+  const std::string path = mount.path("team/vm/.tags/v1/manifest.json");
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  ASSERT_GE(fd, 0);
+  const off_t size = static_cast<off_t>(fs::file_size(path));
+  EXPECT_EQ(::lseek(fd, 0, SEEK_DATA), 0);
+  EXPECT_EQ(::lseek(fd, 0, SEEK_HOLE), size);
+  EXPECT_EQ(::lseek(fd, size, SEEK_DATA), -1);
+  EXPECT_EQ(errno, ENXIO);
+  ::close(fd);
+  for (const char* name : {".", "team", "team/vm", "team/vm/.tags", "team/vm/.tags/v1"}) {
+    DIR* dir = ::opendir(mount.path(name).c_str());
+    ASSERT_NE(dir, nullptr) << name;
+    while (const dirent* entry = ::readdir(dir)) {
+      const std::string dots = entry->d_name;
+      struct stat st {};
+      if (dots == ".." && name == std::string(".")) continue;  // of the file system below
+      if (dots != "." && dots != "..") continue;
+      EXPECT_EQ(::stat(mount.path(std::string(name) + "/" + dots).c_str(), &st), 0);
+      EXPECT_EQ(entry->d_ino, st.st_ino) << name << "/" << dots;
+    }
+    ::closedir(dir);
+  }
+  const auto copied =
+      run({"bash", "-c", "cp -r " $0 " " $1 " && diff -r " $0 " " $1 " && tar -c " $0 " >" $2 "",
+           mount.path("team/vm/.tags/v1"), mount.cache_dir() + "/../copy",
+           mount.cache_dir() + "/../tar"});
+  EXPECT_TRUE(copied.ok()) << copied.describe();
+  EXPECT_EQ(::mkdir(mount.path("team/vm/new").c_str(), 0700), -1);
+  EXPECT_EQ(errno, EROFS);
+  EXPECT_EQ(::unlink(path.c_str()), -1);
+  EXPECT_EQ(errno, EROFS);
+  EXPECT_EQ(::open(path.c_str(), O_WRONLY | O_CLOEXEC), -1);
+  EXPECT_EQ(errno, EROFS);
 }
 
 // SEMANTICS: `<repository>/sha256:<hex>` is the blob of that digest in each repository that has it,

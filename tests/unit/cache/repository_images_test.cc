@@ -239,6 +239,15 @@ TEST_F(RepositoryImagesTest, WithListAllARefusedRepositoryIsNotAnEmptyOne) {
   EXPECT_THAT(list("secret"), ElementsAre("error: " + denied_));
 }
 
+// A registry has a repository of which all tags were deleted, and says that it knows no tags of it.
+TEST_F(RepositoryImagesTest, WithListAllADirectoryWithoutTagsIsEmptyAndNoError) {
+  registry_.hide_catalogue();
+  config_.list_all = true;
+  mount();
+  EXPECT_EQ(directory("team"), "");
+  EXPECT_THAT(list("team"), IsEmpty());
+}
+
 TEST_F(RepositoryImagesTest, WithListAllARefusedCatalogueIsNoError) {
   offer("a", "1");
   registry_.hide_catalogue();
@@ -260,6 +269,16 @@ TEST_F(RepositoryImagesTest, TheQueueSaysWhereAnImageIs) {
   const auto cached = answer<Status>([&](auto done) { store_->fetch_queued(id, done); });
   ASSERT_TRUE(cached) << cached.error().message;
   EXPECT_THAT(marks(id), ElementsAre("a"));
+}
+
+TEST_F(RepositoryImagesTest, ThatNobodyKnewWhereAnImageIsDoesNotHideItWhereItIsFound) {
+  mount();
+  EXPECT_EQ(word(answer<Status>([&](auto done) { store_->fetch_queued(blob("1"), done); })), none_);
+  const ImageId id = offer("a", "1");
+  EXPECT_EQ(image("a", id), "");
+  const auto found =
+      answer<Result<std::shared_ptr<Image>>>([&](auto done) { store_->lookup(id, done); });
+  EXPECT_TRUE(found) << found.error().message;
 }
 
 TEST_F(RepositoryImagesTest, ACachedImageIsNotAskedAboutButForItsRepository) {

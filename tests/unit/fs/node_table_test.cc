@@ -59,5 +59,15 @@ TEST(NodeTable, AnImageIsNoLink) {
   EXPECT_EQ(table.find_named<Link>(node::kRoot), std::nullopt);
 }
 
+TEST(NodeTable, ATextIsAnotherNodeWhenItSaysSomethingElse) {
+  NodeTable table;
+  const auto text = [](const char* says) {
+    return NamedNode(TextFile{"a/manifest.json", std::make_shared<std::string>(says)});
+  };
+  const uint64_t node = table.add(text("{}"));
+  EXPECT_EQ(table.add(text("{}")), node);
+  EXPECT_NE(table.add(text("{ }")), node);
+}
+
 }  // namespace
 }  // namespace imgcachefs

@@ -90,9 +90,17 @@ TEST_F(RepositoryTreeTest, ATagIsADirectoryOfLinks) {
   EXPECT_EQ(find_named<Directory>("team/vm/.tags", "latest").path, "team/vm/.tags/latest");
   EXPECT_EQ(find_named<Link>("team/vm/.tags/latest", "disk.img"),
             (Link{"team/vm/.tags/latest/disk.img", "../../sha256:1"}));
-  EXPECT_EQ(find_named<TextFile>("team/vm/.tags/latest", "manifest.json").text, "{}");
+  EXPECT_EQ(*find_named<TextFile>("team/vm/.tags/latest", "manifest.json").text, "{}");
   EXPECT_THAT(list("team/vm/.tags"), ElementsAre("latest"));
   EXPECT_THAT(list("team/vm/.tags/latest"), UnorderedElementsAre("manifest.json", "disk.img"));
+}
+
+// A manifest may have megabytes, and the kernel may know thousands of them.
+TEST_F(RepositoryTreeTest, TheTextOfAManifestIsKeptOnce) {
+  const auto text = [&] {
+    return find_named<TextFile>("team/vm/.tags/latest", "manifest.json").text;
+  };
+  EXPECT_EQ(text().get(), text().get());
 }
 
 TEST_F(RepositoryTreeTest, WhatMayNotBePulledIsRefused) {
@@ -115,6 +123,20 @@ TEST(TagLinks, AreFileNamesAndUnique) {
   for (const auto& [name, id] : tag_links(tag)) names.push_back(name);
   EXPECT_THAT(names, ElementsAre("disk", "disk~2", "disk~2~2", "manifest.json~2", "dir%2Fx", "%2E.",
                                  "sha256:b"));
+}
+
+TEST(TagLinks, AreNoLongerThanAFileNameCanBe) {
+  const ImageId a = ImageId::parse("sha256:a").value(), b = ImageId::parse("sha256:b").value();
+  const std::string title(254, 'x');
+  for (const auto& [name, id] : tag_links({"{}", {{title, a, 1}, {title, b, 1}}}))
+    EXPECT_LE(name.size(), 255u);
+}
+
+// Each would try the names of all before it: it took longer than anybody waits for.
+TEST(TagLinks, OfAHundredThousandWithOneTitleAreMadeAtOnce) {
+  const TaggedImage image{"disk", ImageId::parse("sha256:a").value(), 1};
+  const auto links = tag_links({"{}", std::vector<TaggedImage>(100'000, image)});
+  EXPECT_EQ(links.back().first, "disk~100000");
 }
 
 }  // namespace

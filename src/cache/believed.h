@@ -3,11 +3,14 @@
 // - It is believed for `revalidate`; "there is none" and "you may not" for `negative_ttl`.
 // - One question about a thing is on its way, however many want to know.
 // - What is known is asked about with the patience of one try, and while upstream is silent it is
-//   what it was last. Then nothing known is asked about for a while.
+//   what it was last. Then nothing known is asked about for a while, or until upstream speaks.
+// - A bounded number of things is known: beyond it those are forgotten, and asked about again, that
+//   are not believed any more, and then those that were heard of first.
 #pragma once
 
 #include <spdlog/spdlog.h>
 
+#include <algorithm>
 #include <chrono>
 #include <functional>
 #include <map>
@@ -29,6 +32,14 @@ struct AskingThreads {
   WorkerPool& brief;
 };
 
+// How somebody asks.
+struct Wish {
+  // kOneTry: also when nothing is known. While upstream is silent it is not asked then.
+  Patience patience = Patience::kFull;
+  // What was heard longer ago is not believed.
+  std::optional<std::chrono::seconds> younger_than = std::nullopt;
+};
+
 // Thread-safe; mutex_ protects what follows it and is not held while upstream is asked. What it is
 // given outlives it; the threads are closed before it ends.
 template <typename Key, typename Value>
@@ -42,7 +53,7 @@ class Believed {
     std::string what;                                // named in the log: never a text of upstream's
     std::optional<std::chrono::seconds> revalidate;  // nullopt: for ever
     std::chrono::seconds negative_ttl{5};
-    size_t most = 4096;  // things; beyond it those that are not believed any more are forgotten
+    size_t most = 4096;  // things
     // Whether an error is upstream's word about the thing, and takes the place of what was known.
     // Every other error is told to who asked, and changes nothing.
     std::function<bool(const Error&)> is_answer = [](const Error& error) {
@@ -50,6 +61,8 @@ class Believed {
     };
     // Whether what is known of a thing is known to be wrong. With a lock held: quick.
     std::function<bool(const Value&)> wrong = [](const Value&) { return false; };
+    // What is not forgotten however many others there are. With a lock held, and for each: quick.
+    std::function<bool(const Key&)> keep = [](const Key&) { return false; };
   };
   using Ask = std::function<Result<Value>(const Key&, Patience)>;
 
@@ -57,33 +70,32 @@ class Believed {
       : rules_(std::move(rules)), threads_(threads), ask_(std::move(ask)) {}
 
   // Calls `done` once: at once when the answer is known and believed, else from one of the threads.
-  void find(const Key& key, Done done) {
-    bool is_known = false;
+  void find(const Key& key, Done done) { find(key, Wish{}, std::move(done)); }
+  void find(const Key& key, const Wish& wish, Done done) {
+    Question question{key, wish.patience};
     {
       std::unique_lock lock(mutex_);
-      if (auto at = entries_.find(key); at != entries_.end()) {
-        is_known = at->second.known != nullptr;
-        if (believed(at->second)) {
-          const Result<Known> answer = answer_of(at->second);
-          lock.unlock();
-          return done(answer);
-        }
+      auto at = entries_.find(key);
+      if (at != entries_.end() && believed(at->second, wish)) {
+        const Result<Known> answer = answer_of(at->second);
+        lock.unlock();
+        return done(answer);
       }
-      auto& waiting = waiting_[key];
+      // What can be answered all the same must not wait for long.
+      if (at != entries_.end() && at->second.known) question.second = Patience::kOneTry;
+      auto& waiting = waiting_[question];
       waiting.push_back(std::move(done));
       if (waiting.size() > 1) return;
     }
-    // What can be answered all the same must not wait for long.
-    const Patience patience = is_known ? Patience::kOneTry : Patience::kFull;
-    (is_known ? threads_.brief : threads_.patient).submit([this, key, patience] {
-      answer_all(key, patience);
-    });
+    const bool brief = question.second == Patience::kOneTry;
+    (brief ? threads_.brief : threads_.patient).submit([this, question] { answer_all(question); });
   }
 
   // Somebody heard it otherwise, when he asked at `asked`. `kept`: it is not forgotten however many
   // others there are, until it is put again.
   void put(const Key& key, Value value, Clock::time_point asked, bool kept = false) {
     std::lock_guard lock(mutex_);
+    if (!kept) make_room(key);
     Entry& entry = entries_[key];
     entry.kept = kept;
     if (entry.heard && *entry.heard > asked) return;
@@ -122,11 +134,15 @@ class Believed {
     bool kept = false;
   };
 
-  bool believed(const Entry& entry) const {  // with mutex_ held, as the next
+  using Question = std::pair<Key, Patience>;
+
+  // With mutex_ held, as the next.
+  bool believed(const Entry& entry, const Wish& wish = {}) const {
     const auto now = Clock::now();
     if (!entry.heard) return entry.known && now < silent_until_;
     if (entry.refusal) return now - *entry.heard < rules_.negative_ttl;
     if (now < silent_until_) return true;
+    if (wish.younger_than && now - *entry.heard >= *wish.younger_than) return false;
     return (!rules_.revalidate || now - *entry.heard < *rules_.revalidate) &&
            !rules_.wrong(*entry.known);
   }
@@ -136,34 +152,41 @@ class Believed {
     return entry.known;
   }
 
-  void answer_all(const Key& key, Patience patience) {
-    std::optional<Result<Known>> answer;
-    {
-      // Others may have found upstream silent since this was asked.
-      std::lock_guard lock(mutex_);
-      if (auto at = entries_.find(key); at != entries_.end() && at->second.known &&
-                                        !at->second.refusal && Clock::now() < silent_until_)
-        answer = at->second.known;
-    }
+  void answer_all(const Question& question) {
+    const auto& [key, patience] = question;
+    std::optional<Result<Known>> answer = said_by_silence(question);
     if (!answer) answer = heard(key, ask_(key, patience));
     std::vector<Done> waiting;
     {
       std::lock_guard lock(mutex_);
-      waiting = std::move(waiting_.extract(key).mapped());
+      waiting = std::move(waiting_.extract(question).mapped());
     }
     for (Done& done : waiting) done(*answer);
   }
 
+  // Others may have found upstream silent since this was asked, or just before.
+  std::optional<Result<Known>> said_by_silence(const Question& question) const {
+    const auto& [key, patience] = question;
+    std::lock_guard lock(mutex_);
+    const auto now = Clock::now();
+    auto at = entries_.find(key);
+    if (at != entries_.end() && at->second.known) {
+      if (!at->second.refusal && now < silent_until_) return at->second.known;
+    } else if (patience == Patience::kOneTry && silence_ && now < silence_->second) {
+      return fail(silence_->first);
+    }
+    return std::nullopt;
+  }
+
   Result<Known> heard(const Key& key, Result<Value> said) {
     std::lock_guard lock(mutex_);
-    auto at = entries_.find(key);
     const bool refused = !said && rules_.is_answer(said.error());
     if (said || refused) {
-      if (at == entries_.end()) {
-        make_room();
-        at = entries_.try_emplace(key).first;
-      }
-      Entry& entry = at->second;
+      // One thing that cannot be told shall not keep the others from being asked about.
+      silent_until_ = {};
+      silence_.reset();
+      make_room(key);
+      Entry& entry = entries_[key];
       entry.heard = Clock::now();
       entry.refusal.reset();
       if (said) {
@@ -174,20 +197,36 @@ class Believed {
       }
       return answer_of(entry);
     }
-    const bool silence =
+    const bool silent =
         said.error().kind == ErrorKind::kTimeout || said.error().kind == ErrorKind::kUnavailable;
-    if (!silence || at == entries_.end() || !at->second.known) return fail(said.error());
-    silent_until_ = Clock::now() + kOutagePause;
+    if (!silent) return fail(said.error());
+    const auto until = Clock::now() + kOutagePause;
+    silence_ = {said.error(), until};
+    auto at = entries_.find(key);
+    if (at == entries_.end() || !at->second.known) return fail(said.error());
+    silent_until_ = until;
     spdlog::warn("{}: as before, without asking upstream: {}", rules_.what, said.error().message);
     return at->second.known;
   }
 
-  void make_room() {  // with mutex_ held
-    if (entries_.size() < make_room_at_) return;
-    std::erase_if(entries_, [this](const auto& entry) {
-      return !entry.second.kept && !believed(entry.second);
+  void make_room(const Key& key) {  // with mutex_ held
+    if (entries_.size() < make_room_at_ || entries_.contains(key)) return;
+    std::vector<Clock::time_point> heard;
+    std::erase_if(entries_, [&](const auto& one) {
+      if (one.second.kept || rules_.keep(one.first)) return false;
+      if (!believed(one.second)) return true;
+      heard.push_back(one.second.heard.value_or(Clock::time_point::min()));
+      return false;
     });
-    // Not again for each one more when nothing could go.
+    if (entries_.size() >= rules_.most && !heard.empty()) {
+      const auto middle = heard.begin() + static_cast<ptrdiff_t>(heard.size() / 2);
+      std::nth_element(heard.begin(), middle, heard.end());
+      std::erase_if(entries_, [&, last = *middle](const auto& one) {
+        return !one.second.kept && one.second.heard.value_or(Clock::time_point::min()) <= last &&
+               !rules_.keep(one.first);
+      });
+    }
+    // Not again for each one more when little could go.
     make_room_at_ = std::max(rules_.most, entries_.size() + entries_.size() / 4);
   }
 
@@ -199,9 +238,10 @@ class Believed {
   const Ask ask_;
   mutable std::mutex mutex_;
   std::map<Key, Entry> entries_;
-  std::map<Key, std::vector<Done>> waiting_;
+  std::map<Question, std::vector<Done>> waiting_;
   size_t make_room_at_ = rules_.most;
   Clock::time_point silent_until_{};
+  std::optional<std::pair<Error, Clock::time_point>> silence_;  // the last one, and its pause's end
 };
 
 }  // namespace imgcachefs

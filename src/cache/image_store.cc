@@ -240,6 +240,7 @@ void ImageStore::image_committed(const RemoteImage& image, const std::optional<D
   const auto cached_at = st ? wall_time(st->st_mtim) : std::chrono::system_clock::now();
   records_->put(new_record(image, cached_at, checksum, verified));
   if (st && !verified) adopted_->has_no_checksum(image.id(), *st);
+  if (repositories_) repositories_->image_committed(image.id());
   if (!table_.remove(image, "")) {
     // Another version became current in the last moment: who reads this one keeps it, nobody else.
     if (auto cached = cached_->find(image.id())) cached_->drop(*cached, "changed upstream");
@@ -327,6 +328,7 @@ void ImageStore::shutdown() {
   if (keeper_) keeper_->stop();
   transfers_.close();
   catalogue_.close();
+  if (repositories_) repositories_->close();
   askers_.close();
   openers_.close();
   verifier_.close();

@@ -12,6 +12,7 @@
 //                                read the directory, and ask upstream what has to be known within
 //                                seconds
 //     lister    (1)              reads upstream's catalogue
+//     repo lister (2)            ask for all tags of a repository, one after the other
 //     worker    (2)              hash, commit, look at chunks of an earlier run
 //     keeper    (1)              saves chunk maps twice a second, lets go of idle fills
 //     prefetcher (1)             takes up what is queued                     prefetcher.h
@@ -31,8 +32,9 @@
 //     CacheRecords::mutex_     the index in memory
 //     RepositoryImages::marking_   marks on the files            held across their I/O
 //     NamedImages::mutex_      the names of the last catalogue
-//     RepositoryImages::mutex_ which images were found in which repositories
 //     Believed::mutex_         what was heard of names, repositories, tags; then ImageTable::mutex_
+//                              or FoundImages::mutex_
+//     FoundImages::mutex_      which images were found in which repositories
 //     Catalogue::mutex_, Inquiries::mutex_   what upstream said, and who waits for it
 //     Prefetcher::mutex_       what is being tried of the queue
 //     AdoptedImages::mutex_    which files were held against upstream's checksum

@@ -1,7 +1,7 @@
 #include "cache/repository_images.h"
 
 #include <algorithm>
-#include <unordered_set>
+#include <set>
 
 #include "base/log.h"
 #include "cache/repository_marks.h"
@@ -10,21 +10,9 @@
 namespace imgcachefs {
 namespace {
 
-// What was found and is not cached, as a bound: it is remembered for its mark alone.
-constexpr size_t kMostFound = 100'000;
 constexpr size_t kMostMembers = 200'000;
-
-bool is_or_lies_below(const std::string& repository, const std::string& path) {
-  return path.empty() || repository == path ||
-         (repository.starts_with(path) && repository[path.size()] == '/');
-}
-
-// The name in directory `path` that leads to a repository below it; "": none does.
-std::string next_component(const std::string& repository, const std::string& path) {
-  if (!is_or_lies_below(repository, path) || repository == path) return "";
-  const size_t begin = path.empty() ? 0 : path.size() + 1;
-  return repository.substr(begin, repository.find('/', begin) - begin);
-}
+constexpr size_t kMostTags = 1000;  // a manifest may have megabytes
+constexpr unsigned kListers = 2;
 
 bool is_silent(const Error& error) {
   return error.kind == ErrorKind::kTimeout || error.kind == ErrorKind::kUnavailable;
@@ -57,27 +45,36 @@ RepositoryImages::RepositoryImages(const StoreConfig& config, const CacheLayout&
              .negative_ttl = config.negative_ttl},
             threads,
             [this](const std::string& repository, Patience patience) {
-              return upstream_.tags(repository, patience, stop_);
+              return noted(repository, upstream_.tags(repository, patience, stop_));
             }),
       tag_({.what = "what tags refer to",
             .revalidate = config.revalidate,
-            .negative_ttl = config.negative_ttl},
+            .negative_ttl = config.negative_ttl,
+            .most = kMostTags},
            threads,
            [this](const TagOf& key, Patience patience) {
-             return upstream_.tag(key.first, key.second, patience, stop_);
+             return noted(key.first, upstream_.tag(key.first, key.second, patience, stop_));
            }),
       members_({.what = "images of repositories",
                 .revalidate = config.revalidate,
                 .negative_ttl = config.negative_ttl,
-                .most = kMostMembers},
+                .most = kMostMembers,
+                // It is what is shown while upstream is silent.
+                .keep = [this](const ImageIn& key) { return found_.is_cached(key); }},
                threads,
                [this](const ImageIn& key, Patience patience) { return ask_member(key, patience); }),
       contents_({.what = "images of all tags",
                  .revalidate = config.revalidate,
                  .negative_ttl = config.negative_ttl},
-                threads, [this](const std::string& repository, Patience) {
-                  return ask_contents(repository);
-                }) {}
+                {lister_, lister_},
+                [this](const std::string& repository, Patience) {
+                  return noted(repository, ask_contents(repository));
+                }),
+      lister_("repo lister", kListers) {}
+
+void RepositoryImages::close() {
+  lister_.close();
+}
 
 Status RepositoryImages::load() {
   auto cached = layout_.names(Place::kCached);
@@ -88,10 +85,10 @@ Status RepositoryImages::load() {
     if (!file) continue;
     for (const std::string& repository : marked_repositories(file->get())) {
       members_.assume({repository, id}, {});
-      std::lock_guard lock(mutex_);
-      found_count_ += found_[repository].insert(id).second;
+      found_.add({repository, id}, true);
     }
   }
+  look_after_ = kFewCached + 2 * found_.count_cached();
   return {};
 }
 
@@ -99,19 +96,41 @@ void RepositoryImages::find_directory(const std::string& path, Done done) {
   if (!is_repository_name(path))
     return done(fail(ErrorKind::kNotFound, "no repository can be called that"));
   if (has_cached_below(path)) return done({});
-  catalogue_.find({}, [this, path, done = std::move(done)](const auto& catalogue) {
-    if (!catalogue) {
-      if (catalogue.error().kind == ErrorKind::kDenied) return done({});
-      return done(fail(catalogue.error()));
-    }
-    const bool catalogued =
-        std::any_of((*catalogue)->begin(), (*catalogue)->end(),
-                    [&](const std::string& one) { return is_or_lies_below(one, path); });
-    if (catalogued) return done({});
-    tags_.find(path, [done](const auto& tags) {
-      if (!tags) return done(fail(tags.error()));
-      done({});
-    });
+  find_uncached_directory(path, std::move(done));
+}
+
+void RepositoryImages::find_uncached_directory(const std::string& path, Done done) {
+  auto catalogued = [path](const Names& catalogue) {
+    return std::any_of(catalogue.begin(), catalogue.end(),
+                       [&](const std::string& one) { return is_or_lies_below(one, path); });
+  };
+  // With one try: a catalogue may be too long for its registry, and the tags are asked for as well.
+  catalogue_.find(
+      {}, {.patience = Patience::kOneTry},
+      [this, path, catalogued, done = std::move(done)](const auto& told) {
+        if (!told && told.error().kind == ErrorKind::kDenied) return done({});
+        if (told && catalogued(**told)) return done({});
+        if (!told) return find_tagged_directory(path, fail(told.error()), done);
+        find_tagged_directory(path, {}, [this, path, catalogued, done](const Status& tagged) {
+          if (tagged || tagged.error().kind != ErrorKind::kNotFound) return done(tagged);
+          // Is it above a repository that is younger than the catalogue?
+          catalogue_.find({}, {.patience = Patience::kOneTry, .younger_than = config_.negative_ttl},
+                          [catalogued, done, tagged](const auto& again) {
+                            done(again && catalogued(**again) ? Status() : tagged);
+                          });
+        });
+      });
+}
+
+// `catalogue`: why it was not told.
+void RepositoryImages::find_tagged_directory(const std::string& path, Status catalogue, Done done) {
+  tags_.find(path, [catalogue = std::move(catalogue), done = std::move(done)](const auto& tags) {
+    if (tags) return done({});
+    const ErrorKind kind = tags.error().kind;
+    // Upstream answers, and its catalogue cannot be had: that is as good as not told.
+    const bool answers = kind == ErrorKind::kNotFound || kind == ErrorKind::kDenied;
+    if (!catalogue && answers) return done({});
+    done(fail(tags.error()));
   });
 }
 
@@ -138,9 +157,15 @@ void RepositoryImages::find_in_one_of(Names repositories, const ImageId& id, Don
   });
 }
 
+template <typename Answer>
+Result<Answer> RepositoryImages::noted(const std::string& repository, Result<Answer> answer) {
+  if (!answer && answer.error().kind == ErrorKind::kDenied) refused(repository);
+  return answer;
+}
+
 Result<RepositoryImages::Member> RepositoryImages::ask_member(const ImageIn& key,
                                                               Patience patience) {
-  auto info = upstream_.stat(key.first, key.second, patience, stop_);
+  auto info = noted(key.first, upstream_.stat(key.first, key.second, patience, stop_));
   if (info) {
     found(key);
     return Member{};
@@ -150,121 +175,124 @@ Result<RepositoryImages::Member> RepositoryImages::ask_member(const ImageIn& key
 }
 
 void RepositoryImages::found(const ImageIn& key) {
-  const auto& [repository, id] = key;
-  auto file =
-      posix::open_at(layout_.dir(Place::kCached), id.str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  {
-    std::lock_guard lock(mutex_);
-    if (!file && found_count_ >= kMostFound) return;
-    if (!found_[repository].insert(id).second) return;
-    ++found_count_;
-  }
-  if (!file) return;  // it will be marked when it is cached
-  std::lock_guard lock(marking_);
-  if (auto marked = mark_repository(file->get(), repository); !marked)
-    spdlog::warn("{}: not noted that it is in a repository: {}", id.str(), marked.error().message);
+  const bool is_news = !found_.is_cached(key);
+  auto file = posix::open_at(layout_.dir(Place::kCached), key.second.str(),
+                             O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  found_.add(key, file.has_value());
+  if (file && is_news) mark(key, file->get());  // else it will be when it is cached
 }
 
 void RepositoryImages::gone(const ImageIn& key) {
-  const auto& [repository, id] = key;
-  {
-    std::lock_guard lock(mutex_);
-    auto at = found_.find(repository);
-    if (at == found_.end() || at->second.erase(id) == 0) return;
-    --found_count_;
-    if (at->second.empty()) found_.erase(at);
+  if (found_.remove(key)) unmark(key);
+}
+
+// It may not be pulled: what is known of it is not shown any more, even should upstream fall silent
+// now. Whoever asks again is told again.
+void RepositoryImages::refused(const std::string& repository) {
+  for (const ImageId& id : found_.remove_all(repository)) {
+    members_.forget({repository, id});
+    unmark({repository, id});
   }
-  auto file =
-      posix::open_at(layout_.dir(Place::kCached), id.str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (auto tags = tags_.known(repository))
+    for (const std::string& tag : *tags) tag_.forget({repository, tag});
+  tags_.forget(repository);
+  contents_.forget(repository);
+}
+
+void RepositoryImages::mark(const ImageIn& key, int fd) {
+  std::lock_guard lock(marking_);
+  if (auto marked = mark_repository(fd, key.first); !marked)
+    spdlog::warn("{}: not noted that it is in a repository: {}", key.second.str(),
+                 marked.error().message);
+}
+
+void RepositoryImages::unmark(const ImageIn& key) {
+  auto file = posix::open_at(layout_.dir(Place::kCached), key.second.str(),
+                             O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!file) return;
   std::lock_guard lock(marking_);
-  if (auto unmarked = unmark_repository(file->get(), repository); !unmarked)
-    spdlog::warn("{}: still noted as in a repository: {}", id.str(), unmarked.error().message);
+  if (auto unmarked = unmark_repository(file->get(), key.first); !unmarked)
+    spdlog::warn("{}: still noted as in a repository: {}", key.second.str(),
+                 unmarked.error().message);
 }
 
 void RepositoryImages::image_committing(const ImageId& id, int fd) {
-  std::vector<std::string> repositories;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [repository, images] : found_)
-      if (images.contains(id)) repositories.push_back(repository);
-  }
-  std::lock_guard lock(marking_);
-  for (const std::string& repository : repositories)
-    if (auto marked = mark_repository(fd, repository); !marked)
-      spdlog::warn("{}: not noted that it is in a repository: {}", id.str(),
-                   marked.error().message);
+  for (const std::string& repository : found_.repositories_of(id)) mark({repository, id}, fd);
 }
 
-bool RepositoryImages::has_cached_below(const std::string& path) const {
-  std::vector<ImageId> images;
-  {
-    std::lock_guard lock(mutex_);
-    for (auto at = found_.lower_bound(path); at != found_.end() && at->first.starts_with(path);
-         ++at)
-      if (is_or_lies_below(at->first, path))
-        images.insert(images.end(), at->second.begin(), at->second.end());
-  }
-  return std::any_of(images.begin(), images.end(), [this](const ImageId& id) {
-    auto st = posix::stat_at(layout_.dir(Place::kCached), id.str());
+void RepositoryImages::image_committed(const ImageId& id) {
+  found_.is_cached_now(id);
+  if (found_.count_cached() >= look_after_) look_after_the_evicted();
+}
+
+bool RepositoryImages::is_cached(const ImageIn& key) {
+  auto is_there = [&] {
+    auto st = posix::stat_at(layout_.dir(Place::kCached), key.second.str());
     return st && S_ISREG(st->st_mode);
-  });
+  };
+  if (is_there()) return true;
+  found_.is_not_cached_now(key);
+  if (!is_there()) return false;
+  found_.add(key, true);  // it came back in between
+  return true;
+}
+
+// What is evicted is not told here: it shows when somebody looks, and nobody looks at everything.
+void RepositoryImages::look_after_the_evicted() {
+  for (const ImageIn& key : found_.all_cached()) is_cached(key);
+  look_after_ = kFewCached + 2 * found_.count_cached();
+}
+
+bool RepositoryImages::has_cached_below(const std::string& path) {
+  while (auto some = found_.some_cached_below(path))
+    if (is_cached(*some)) return true;
+  return false;
 }
 
 void RepositoryImages::list(const std::string& path, std::function<void(Result<Listing>)> done) {
-  auto answer = [this, path, done = std::move(done)](std::optional<Error> error) {
-    threads_.brief.submit([this, path, done, error = std::move(error)] {
-      auto shown = listing(path);
-      if (!shown) return done(fail(shown.error()));
-      if (error && !is_silent(*error) && shown->directories.empty() && shown->images.empty())
-        return done(fail(*error));
-      done(std::move(*shown));
+  auto answer = [this, path, done = std::move(done)](const Result<Contents>& contents) {
+    threads_.brief.submit([this, path, done, contents] {
+      Listing shown = listing(path, contents ? *contents : contents_.known(path));
+      // A repository without tags, and a directory above others, have none to tell of.
+      const bool refused = !contents && !is_silent(contents.error()) &&
+                           contents.error().kind != ErrorKind::kNotFound;
+      if (refused && shown.directories.empty() && shown.images.empty())
+        return done(fail(contents.error()));
+      done(std::move(shown));
     });
   };
-  if (!config_.list_all) return answer(std::nullopt);
-  catalogue_.find({}, [this, path, answer = std::move(answer)](const auto& catalogue) {
-    if (!catalogue && catalogue.error().kind != ErrorKind::kDenied)
-      spdlog::warn("the catalogue of repositories cannot be read, its last state is shown: {}",
-                   catalogue.error().message);
-    const bool is_repository =
-        !path.empty() && (!catalogue || std::find((*catalogue)->begin(), (*catalogue)->end(),
-                                                  path) != (*catalogue)->end());
-    if (!is_repository) return answer(std::nullopt);
-    contents_.find(path, [answer](const auto& contents) {
-      // A repository without tags, or a directory above others.
-      const bool none = !contents && contents.error().kind == ErrorKind::kNotFound;
-      answer(contents || none ? std::nullopt : std::optional(contents.error()));
-    });
-  });
+  if (!config_.list_all) return answer(Contents());
+  catalogue_.find(
+      {}, {.patience = Patience::kOneTry},
+      [this, path, answer = std::move(answer)](const auto& catalogue) {
+        if (!catalogue && catalogue.error().kind != ErrorKind::kDenied)
+          spdlog::warn("the catalogue of repositories cannot be read, its last state is shown: {}",
+                       catalogue.error().message);
+        const bool is_repository =
+            !path.empty() && (!catalogue || std::find((*catalogue)->begin(), (*catalogue)->end(),
+                                                      path) != (*catalogue)->end());
+        if (!is_repository) return answer(Contents());
+        contents_.find(path, {.patience = Patience::kOneTry}, answer);
+      });
 }
 
-Result<RepositoryImages::Listing> RepositoryImages::listing(const std::string& path) const {
-  auto names = layout_.names(Place::kCached);
-  if (!names) return fail(names.error());
-  const std::unordered_set<ImageId> cached(names->begin(), names->end());
+RepositoryImages::Listing RepositoryImages::listing(const std::string& path,
+                                                    const Contents& contents) {
   std::set<std::string> directories;
+  for (std::string& name : found_.names_below(path))
+    if (has_cached_below(path.empty() ? name : path + "/" + name))
+      directories.insert(std::move(name));
   std::set<ImageId> images;
-  {
-    std::lock_guard lock(mutex_);
-    for (const auto& [repository, members] : found_) {
-      if (repository == path)
-        std::copy_if(members.begin(), members.end(), std::inserter(images, images.end()),
-                     [&](const ImageId& id) { return cached.contains(id); });
-      const std::string name = next_component(repository, path);
-      if (!name.empty() && !directories.contains(name) &&
-          std::any_of(members.begin(), members.end(),
-                      [&](const ImageId& id) { return cached.contains(id); }))
-        directories.insert(name);
-    }
-  }
+  for (const ImageId& id : found_.cached_in(path))
+    if (is_cached({path, id})) images.insert(id);
   if (config_.list_all) {
     if (auto catalogue = catalogue_.known({}))
       for (const std::string& repository : *catalogue)
         if (std::string name = next_component(repository, path); !name.empty())
           directories.insert(std::move(name));
-    if (auto contents = contents_.known(path)) images.insert(contents->begin(), contents->end());
+    if (contents) images.insert(contents->begin(), contents->end());
   }
-  return Listing{{directories.begin(), directories.end()}, {images.begin(), images.end()}};
+  return {{directories.begin(), directories.end()}, {images.begin(), images.end()}};
 }
 
 Result<std::vector<ImageId>> RepositoryImages::ask_contents(const std::string& repository) {

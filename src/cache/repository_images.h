@@ -10,11 +10,10 @@
 // files (repository_marks.h) and holds while upstream is silent.
 #pragma once
 
+#include <atomic>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -23,12 +22,13 @@
 
 #include "cache/believed.h"
 #include "cache/cache_layout.h"
+#include "cache/found_images.h"
 #include "cache/store_config.h"
 #include "fetch/upstream.h"
 
 namespace imgcachefs {
 
-// Thread-safe; mutex_ protects found_, marking_ the marks on the files (held across their I/O).
+// Thread-safe; marking_ protects the marks on the files (held across their I/O).
 class RepositoryImages {
  public:
   RepositoryImages(const StoreConfig& config, const CacheLayout& layout, Repositories& upstream,
@@ -40,8 +40,8 @@ class RepositoryImages {
 
   using Done = std::function<void(Status)>;
   // Whether there is such a directory: the catalogue knows a repository there or below, or upstream
-  // knows it by its tags, or it does not tell its catalogue, or an image of it is cached. kNotFound
-  // when not.
+  // knows it by its tags, or it does not tell its catalogue (or cannot, while it answers other
+  // questions), or an image of it is cached. kNotFound when not.
   void find_directory(const std::string& path, Done done);
 
   // Whether the repository has the image. kNotFound when not; kDenied when it may not be pulled.
@@ -64,22 +64,39 @@ class RepositoryImages {
   void find_tag(const std::string& repository, const std::string& tag,
                 std::function<void(Result<std::shared_ptr<const Tag>>)> done);
 
-  // An image is to be called cached; `fd` is its file.
+  // An image is to be called cached; `fd` is its file. And then: it is.
   void image_committing(const ImageId& id, int fd);
+  void image_committed(const ImageId& id);
+
+  void close();  // joins the thread; what is asked after that ends at once, by the stop token
 
  private:
+  static constexpr size_t kFewCached = 1000;
   struct Member {};
   using ImageIn = std::pair<std::string, ImageId>;    // a repository, an image
   using TagOf = std::pair<std::string, std::string>;  // a repository, a tag
   using Names = std::vector<std::string>;
 
+  using Contents = std::shared_ptr<const std::vector<ImageId>>;
+
   Result<Member> ask_member(const ImageIn& key, Patience patience);
   Result<std::vector<ImageId>> ask_contents(const std::string& repository);
+  // Takes in what upstream said of a repository.
+  template <typename Answer>
+  Result<Answer> noted(const std::string& repository, Result<Answer> answer);
   void found(const ImageIn& key);
   void gone(const ImageIn& key);
+  void refused(const std::string& repository);
+  void mark(const ImageIn& key, int fd);
+  void unmark(const ImageIn& key);
+
+  void find_uncached_directory(const std::string& path, Done done);
+  void find_tagged_directory(const std::string& path, Status catalogue, Done done);
   void find_in_one_of(Names repositories, const ImageId& id, Done done);
-  bool has_cached_below(const std::string& path) const;
-  Result<Listing> listing(const std::string& path) const;
+  bool is_cached(const ImageIn& key);
+  bool has_cached_below(const std::string& path);
+  void look_after_the_evicted();
+  Listing listing(const std::string& path, const Contents& contents);
 
   const StoreConfig& config_;
   const CacheLayout& layout_;
@@ -91,10 +108,11 @@ class RepositoryImages {
   Believed<TagOf, Tag> tag_;
   Believed<ImageIn, Member> members_;
   Believed<std::string, std::vector<ImageId>> contents_;  // of all tags of a repository
-  mutable std::mutex mutex_;
-  std::map<std::string, std::set<ImageId>> found_;  // by repository; cached or not
-  size_t found_count_ = 0;
+  FoundImages found_;
   std::mutex marking_;
+  std::atomic<size_t> look_after_{kFewCached};  // as many that are called cached
+  // Asks for the contents of repositories: hundreds of questions each, which hold nobody else up.
+  WorkerPool lister_;
 };
 
 }  // namespace imgcachefs

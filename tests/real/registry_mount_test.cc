@@ -146,10 +146,9 @@ TEST(RegistryMount, ManifestsAndDirectoriesAreFilesLikeAnyOther) {
     }
     ::closedir(dir);
   }
-  const auto copied =
-      run({"bash", "-c", "cp -r " $0 " " $1 " && diff -r " $0 " " $1 " && tar -c " $0 " >" $2 "",
-           mount.path("team/vm/.tags/v1"), mount.cache_dir() + "/../copy",
-           mount.cache_dir() + "/../tar"});
+  TempDir to;
+  const auto copied = run({"bash", "-c", "cp -r $0 $1 && diff -r $0 $1 && tar -c $0 >$2 2>&1",
+                           mount.path("team/vm/.tags/v1"), to.file("copy"), to.file("tar")});
   EXPECT_TRUE(copied.ok()) << copied.describe();
   EXPECT_EQ(::mkdir(mount.path("team/vm/new").c_str(), 0700), -1);
   EXPECT_EQ(errno, EROFS);

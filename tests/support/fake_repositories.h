@@ -32,9 +32,17 @@ class FakeRepositories final : public Repositories {
     std::lock_guard lock(mutex_);
     hidden_ = true;
   }
+  void fail_catalogue_with(Error error) {
+    std::lock_guard lock(mutex_);
+    catalogue_error_ = std::move(error);
+  }
   void deny(const std::string& repository) {
     std::lock_guard lock(mutex_);
     denied_.insert(repository);
+  }
+  void allow(const std::string& repository) {
+    std::lock_guard lock(mutex_);
+    denied_.erase(repository);
   }
   void fail_with(std::optional<Error> error) {  // every call, until it is cleared
     std::lock_guard lock(mutex_);
@@ -53,6 +61,7 @@ class FakeRepositories final : public Repositories {
   Result<std::vector<std::string>> catalogue(Patience patience, std::stop_token) override {
     std::lock_guard lock(mutex_);
     if (auto wrong = trouble("", patience)) return fail(*wrong);
+    if (catalogue_error_) return fail(*catalogue_error_);
     if (hidden_) return fail(ErrorKind::kDenied, "the catalogue is not for you");
     std::vector<std::string> names;
     for (const auto& [name, images] : images_) names.push_back(name);
@@ -102,6 +111,7 @@ class FakeRepositories final : public Repositories {
   std::map<std::string, std::map<std::string, Tag>> tags_;
   std::set<std::string> denied_;
   bool hidden_ = false;
+  std::optional<Error> catalogue_error_;
   std::optional<Error> error_;
   unsigned asked_ = 0;
   std::optional<Patience> patience_;

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <future>
 
 #include "cache/image_queue.h"
@@ -79,6 +80,17 @@ class RepositoryImagesTest : public ::testing::Test {
     for (const ImageId& id : listed->images) names.push_back(id.str());
     return names;
   }
+  std::vector<std::string> tags(const std::string& repository) {
+    auto tags = answer<Result<RepositoryImages::Tags>>(
+        [&](auto done) { repositories().list_tags(repository, done); });
+    return tags ? **tags
+                : std::vector<std::string>{"error: " + std::string(to_string(tags.error().kind))};
+  }
+  std::string tag(const std::string& repository, const std::string& name) {
+    const auto tag = answer<Result<std::shared_ptr<const Tag>>>(
+        [&](auto done) { repositories().find_tag(repository, name, done); });
+    return tag ? "" : std::string(to_string(tag.error().kind));
+  }
   void cache(const std::string& repository, const ImageId& id) {
     ASSERT_EQ(image(repository, id), "");
     const auto cached = answer<Status>([&](auto done) { store_->fetch_whole(id, done); });
@@ -118,6 +130,32 @@ TEST_F(RepositoryImagesTest, ARepositoryThatIsYoungerThanTheCatalogueIsFoundByIt
   EXPECT_EQ(directory("new"), "");
 }
 
+TEST_F(RepositoryImagesTest, ADirectoryThatIsYoungerThanTheCatalogueIsFoundAfterNegativeTtl) {
+  offer("old", "a");
+  config_.negative_ttl = 0s;
+  mount();
+  EXPECT_EQ(directory("team"), none_);
+  offer("team/vm", "b");
+  EXPECT_EQ(directory("team"), "");
+  EXPECT_EQ(directory("tea"), none_);
+}
+
+// Registries with many repositories are known to take minutes for their catalogue, and to give up.
+TEST_F(RepositoryImagesTest, ACatalogueThatCannotBeReadIsAsGoodAsNone) {
+  offer("team/vm", "a");
+  for (const ErrorKind kind :
+       {ErrorKind::kProtocol, ErrorKind::kUnavailable, ErrorKind::kTimeout}) {
+    registry_.fail_catalogue_with(Error{kind, "no catalogue"});
+    mount_anew();
+    EXPECT_EQ(directory("team"), "") << to_string(kind);
+    EXPECT_EQ(directory("team/vm"), "") << to_string(kind);
+    EXPECT_EQ(image("team/vm", blob("a")), "") << to_string(kind);
+  }
+  registry_.fail_with(Error{ErrorKind::kUnavailable, "down"});
+  mount_anew();
+  EXPECT_EQ(directory("team"), silent_);
+}
+
 // SEMANTICS: A name is a directory when a repository lies there or below, or when the registry does
 // not tell its catalogue.
 TEST_F(RepositoryImagesTest, WithoutACatalogueEveryNameThatCouldBeOneIsADirectory) {
@@ -155,6 +193,77 @@ TEST_F(RepositoryImagesTest, LeaveThatIsTakenAwayCountsAfterRevalidate) {
   cache("a", id);
   registry_.deny("a");
   EXPECT_EQ(image("a", id), denied_);
+}
+
+// The registry's word goes before what is shown while it is silent: for all of the repository, and
+// after a restart too.
+TEST_F(RepositoryImagesTest, WhatWasRefusedStaysHiddenWhenUpstreamFallsSilent) {
+  const ImageId id = offer("a", "1"), other = offer("a", "2");
+  registry_.put_tag("a", "v1", {"{}", {{"disk", id, 1000}}});
+  registry_.put("b", id);
+  config_.revalidate = 0s;
+  config_.negative_ttl = 0s;
+  mount();
+  cache("a", id);
+  cache("a", other);
+  EXPECT_EQ(image("b", id), "");
+  EXPECT_THAT(tags("a"), ElementsAre("v1"));
+  EXPECT_EQ(tag("a", "v1"), "");
+  registry_.deny("a");
+  EXPECT_EQ(image("a", id), denied_);
+  registry_.fail_with(Error{ErrorKind::kUnavailable, "down"});
+  for (int restart = 0; restart < 2; ++restart) {
+    EXPECT_EQ(image("a", id), silent_);
+    EXPECT_EQ(image("a", other), silent_);
+    EXPECT_THAT(tags("a"), ElementsAre("error: " + silent_));
+    EXPECT_EQ(tag("a", "v1"), silent_);
+    EXPECT_THAT(list("a"), IsEmpty());
+    EXPECT_EQ(image("b", id), "");
+    mount_anew();
+  }
+  EXPECT_THAT(marks(id), ElementsAre("b"));
+  EXPECT_THAT(marks(other), IsEmpty());
+}
+
+TEST_F(RepositoryImagesTest, RefusedTagsHideTheImagesToo) {
+  const ImageId id = offer("a", "1");
+  config_.revalidate = 0s;
+  mount();
+  cache("a", id);
+  registry_.deny("a");
+  EXPECT_THAT(tags("a"), ElementsAre("error: " + denied_));
+  registry_.fail_with(Error{ErrorKind::kUnavailable, "down"});
+  EXPECT_EQ(image("a", id), silent_);
+}
+
+TEST_F(RepositoryImagesTest, WhatWasRefusedIsShownAgainWhenItMayBePulled) {
+  const ImageId id = offer("a", "1");
+  config_.revalidate = 0s;
+  config_.negative_ttl = 0s;
+  mount();
+  cache("a", id);
+  registry_.deny("a");
+  EXPECT_EQ(image("a", id), denied_);
+  EXPECT_THAT(list(""), IsEmpty());
+  registry_.allow("a");
+  EXPECT_EQ(image("a", id), "");
+  EXPECT_THAT(list("a"), ElementsAre(id.str()));
+  EXPECT_THAT(marks(id), ElementsAre("a"));
+}
+
+TEST_F(RepositoryImagesTest, WhatIsEvictedLeadsNowhereAndIsFoundAgainWhenItComesBack) {
+  const ImageId id = offer("team/vm", "1");
+  mount();
+  cache("team/vm", id);
+  EXPECT_THAT(list("team"), ElementsAre("vm/"));
+  for (int i = 0; i < 2; ++i) {
+    std::filesystem::remove(dir_.file("cache/" + id.str()));
+    EXPECT_THAT(list(""), IsEmpty());
+    EXPECT_THAT(list("team/vm"), IsEmpty());
+    cache("team/vm", id);
+    EXPECT_THAT(list("team/vm"), ElementsAre(id.str()));
+    EXPECT_THAT(marks(id), ElementsAre("team/vm"));
+  }
 }
 
 TEST_F(RepositoryImagesTest, WhatIsBelievedAsksNothing) {
@@ -228,6 +337,19 @@ TEST_F(RepositoryImagesTest, WithListAllTheCatalogueAndTheImagesOfAllTags) {
   EXPECT_THAT(list("other"), IsEmpty());
   const unsigned asked = registry_.asked();
   EXPECT_THAT(list("team/vm"), ElementsAre(one.str(), two.str()));
+  EXPECT_EQ(registry_.asked(), asked);
+}
+
+TEST_F(RepositoryImagesTest, ListingHasThePatienceOfOneTryAndDoesNotAskASilentUpstreamAgain) {
+  config_.list_all = true;
+  registry_.fail_with(Error{ErrorKind::kTimeout, "silent"});
+  mount();
+  EXPECT_THAT(list(""), IsEmpty());
+  EXPECT_THAT(list("team"), IsEmpty());
+  EXPECT_EQ(registry_.patience(), Patience::kOneTry);
+  const unsigned asked = registry_.asked();
+  EXPECT_THAT(list(""), IsEmpty());
+  EXPECT_THAT(list("other"), IsEmpty());
   EXPECT_EQ(registry_.asked(), asked);
 }
 

@@ -1,6 +1,9 @@
 #include "cache/image_queue.h"
 
+#include <fcntl.h>
+#include <fmt/format.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -28,6 +31,34 @@ Status stamp_now(int fd) {
   return posix::set_times(fd, times);
 }
 
+// A new file of the queue that is there with its mark or not at all: who takes up the queue a
+// moment too early would find that nobody knows where the image is, and say so. kUnavailable: that
+// cannot be done here.
+Result<UniqueFd> make_marked(int dir, const ImageId& id, const std::string& repository) {
+  const auto cannot = [](const Error& error) {
+    return fail(ErrorKind::kUnavailable, error.message);
+  };
+  auto fd = posix::open_at(dir, ".", O_WRONLY | O_TMPFILE, 0600);
+  if (!fd) return cannot(fd.error());
+  if (auto marked = mark_repository(fd->get(), repository); !marked) return cannot(marked.error());
+  if (auto stamped = stamp_now(fd->get()); !stamped) return fail(stamped.error());
+  const std::string unnamed = fmt::format("/proc/self/fd/{}", fd->get());
+  if (::linkat(AT_FDCWD, unnamed.c_str(), dir, id.str().c_str(), AT_SYMLINK_FOLLOW) == 0) return fd;
+  if (errno == EEXIST) return fail_errno(id.str(), EEXIST);
+  return cannot(Error{ErrorKind::kIo, "linkat"});
+}
+
+Result<UniqueFd> make_file(int dir, const ImageId& id, const std::string& repository) {
+  if (!repository.empty())
+    if (auto made = make_marked(dir, id, repository);
+        made || made.error().kind != ErrorKind::kUnavailable)
+      return made;
+  auto fd = posix::open_at(dir, id.str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  if (!fd) return fd;
+  if (auto stamped = stamp_now(fd->get()); !stamped) return fail(stamped.error());
+  return fd;
+}
+
 }  // namespace
 
 Result<bool> ImageQueue::is_queued(const ImageId& id) const {
@@ -36,7 +67,7 @@ Result<bool> ImageQueue::is_queued(const ImageId& id) const {
 
 Result<ImageQueue::Outcome> ImageQueue::queue_image(const ImageId& id, bool being_cached,
                                                     const std::string& repository) const {
-  auto outcome = queue_file(id, being_cached);
+  auto outcome = queue_file(id, being_cached, repository);
   if (repository.empty() || !outcome ||
       (*outcome != Outcome::kQueued && *outcome != Outcome::kAlreadyQueued))
     return outcome;
@@ -47,7 +78,8 @@ Result<ImageQueue::Outcome> ImageQueue::queue_image(const ImageId& id, bool bein
   return outcome;
 }
 
-Result<ImageQueue::Outcome> ImageQueue::queue_file(const ImageId& id, bool being_cached) const {
+Result<ImageQueue::Outcome> ImageQueue::queue_file(const ImageId& id, bool being_cached,
+                                                   const std::string& repository) const {
   const int cached_dir = layout_.dir(Place::kCached);
   auto cached = is_file(cached_dir, id);
   if (!cached) return fail(cached.error());
@@ -61,10 +93,9 @@ Result<ImageQueue::Outcome> ImageQueue::queue_file(const ImageId& id, bool being
     made = std::move(*opened);
     dir = made.get();
   }
-  auto fd = posix::open_at(dir, id.str(), O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0600);
+  auto fd = make_file(dir, id, repository);
   if (!fd && fd.error().sys_errno == EEXIST) return Outcome::kAlreadyQueued;
   if (!fd) return fail(fd.error().in("queue"));
-  if (auto stamped = stamp_now(fd->get()); !stamped) return fail(stamped.error().in("queue"));
   // It may have become cached since we looked, and then nobody else would take it out.
   cached = is_file(cached_dir, id);
   if (!cached || !*cached) return Outcome::kQueued;
@@ -80,7 +111,13 @@ Status ImageQueue::note_repository(const ImageId& id, const std::string& reposit
   auto fd = posix::open_at(dir, id.str(), O_WRONLY | O_NOFOLLOW | O_NONBLOCK);
   if (!fd) return fail(fd.error().in("queue"));
   // Who looked at the queue before this tries again at once: its time of change is newer.
-  return mark_repository(fd->get(), repository);
+  if (auto marked = mark_repository(fd->get(), repository); !marked) return marked;
+  if (!marked_repositories(fd->get()).empty()) return {};
+  return fail(ErrorKind::kIo,
+              fmt::format("{}: it is queued, but the cache's file system keeps no extended "
+                          "attributes to note its repository in: look at it through the mount, "
+                          "for the daemon to know where it is",
+                          id.str()));
 }
 
 Status ImageQueue::renew(const ImageId& id) const {

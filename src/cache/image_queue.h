@@ -27,7 +27,7 @@ class ImageQueue {
   // the whole image now (`being_cached`).
   //
   // `repository`: where upstream has it, noted on its file (repository_marks.h); "": not known, or
-  // there are no repositories.
+  // there are no repositories. kIo: it is queued, but that cannot be noted.
   Result<Outcome> queue_image(const ImageId& id, bool being_cached,
                               const std::string& repository = "") const;
 
@@ -44,7 +44,8 @@ class ImageQueue {
   Result<std::vector<StoredFile>> images() const;
 
  private:
-  Result<Outcome> queue_file(const ImageId& id, bool being_cached) const;
+  Result<Outcome> queue_file(const ImageId& id, bool being_cached,
+                             const std::string& repository) const;
   Status note_repository(const ImageId& id, const std::string& repository) const;
 
   const CacheLayout& layout_;

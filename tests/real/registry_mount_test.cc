@@ -147,7 +147,7 @@ TEST(RegistryMount, ManifestsAndDirectoriesAreFilesLikeAnyOther) {
     ::closedir(dir);
   }
   TempDir to;
-  const auto copied = run({"bash", "-c", "cp -r $0 $1 && diff -r $0 $1 && tar -c $0 >$2 2>&1",
+  const auto copied = run({"bash", "-c", "cp -rL $0 $1 && diff -r $0 $1 && tar -ch $0 >$2",
                            mount.path("team/vm/.tags/v1"), to.file("copy"), to.file("tar")});
   EXPECT_TRUE(copied.ok()) << copied.describe();
   EXPECT_EQ(::mkdir(mount.path("team/vm/new").c_str(), 0700), -1);
@@ -411,6 +411,27 @@ TEST_F(RegistryTokens, WhatMayNotBePulledIsRefusedCachedOrNot) {
   EXPECT_EQ(stat_errno(mount.path("private/vm/.tags")), EACCES);
   Mounted let_in(mount_of(registry_, {"credentials=" + credentials_}));
   EXPECT_TRUE(let_in.read_all("private/vm/" + blob.id) == blob.bytes);
+}
+
+// The kernel has looked it up, it is cached, its file is marked, and then the registry is gone.
+TEST_F(RegistryTokens, LeaveThatWasTakenAwayIsNotGivenBackByAnOutage) {
+  const Blob blob = blob_of(100'000, 1);
+  push("private/vm", blob);
+  tokens_.life(1s);
+  Mounted mount(mount_of(
+      registry_, {"credentials=" + credentials_, "revalidate=1", "negative_ttl=0", "retries=0"}));
+  const std::string path = "private/vm/" + blob.id;
+  EXPECT_TRUE(mount.read_all(path) == blob.bytes);
+  ASSERT_TRUE(mount.wait_state(path, "cached"));
+  tokens_.users({});
+  EXPECT_TRUE(wait_until([&] { return mount.read_errno(path) == EACCES; }));
+  registry_.stop();
+  EXPECT_NE(mount.read_errno(path), 0);
+  EXPECT_THAT(names_in(mount.path()), IsEmpty());
+  ASSERT_EQ(mount.unmount(), 0);
+  mount.start();
+  EXPECT_NE(mount.read_errno(path), 0);
+  EXPECT_THAT(names_in(mount.path()), IsEmpty());
 }
 
 TEST_F(RegistryTokens, ARedisThatKnowsAMemberGivesNoLeave) {

@@ -13,11 +13,14 @@ namespace imgcachefs::test {
 
 class SmallFileSystem {
  public:
-  // "tmpfs" (12 MiB) or "ext4" (16 MiB); `options`: of mount(8), as "noatime".
+  // "tmpfs" (12 MiB), "ext4" (16 MiB), or "ramfs", which has no attributes and no bound; `options`:
+  // of mount(8), as "noatime".
   explicit SmallFileSystem(const std::string& type, const std::string& options = "rw") {
     std::string commands = "set -e; mkdir \"$1/fs\"; ";
     if (type == "tmpfs")
       commands += "mount -t tmpfs -o \"size=12M,$2\" none \"$1/fs\"";
+    else if (type == "ramfs")
+      commands += "mount -t ramfs -o \"$2\" none \"$1/fs\"";
     else
       commands +=
           "truncate -s 16M \"$1/disk\"; mkfs.ext4 -q -m 0 \"$1/disk\"; "

@@ -4,9 +4,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
 #include <thread>
 
+#include "cache/repository_marks.h"
 #include "support/scratch_cache.h"
+#include "support/small_file_system.h"
 
 namespace imgcachefs {
 namespace {
@@ -146,6 +149,47 @@ TEST_F(ImageQueueTest, OfManyWhoQueueTheSameImageOneDoes) {
     });
   for (auto& thread : threads) thread.join();
   EXPECT_EQ(queued, 50);
+}
+
+// Who takes it up in between would say that nobody knows where the image is.
+TEST_F(ImageQueueTest, NobodySeesItWithoutItsRepository) {
+  open();
+  constexpr int kImages = 2000;
+  std::atomic<int> queued{0};
+  int seen = 0, unmarked = 0;
+  std::thread looking([&] {
+    for (int i = 0; i < kImages; ++i) {
+      const std::string name = std::to_string(i);
+      for (;;) {
+        const bool late = queued > i;
+        auto fd = posix::open_at(layout_->dir(Place::kQueue), name, O_RDONLY);
+        if (!fd && late) break;
+        if (!fd) continue;
+        unmarked += marked_repositories(fd->get()).empty();
+        ++seen;
+        break;
+      }
+    }
+  });
+  for (int i = 0; i < kImages; ++i) {
+    EXPECT_TRUE(queue_->queue_image(id_of(std::to_string(i)), false, "team/vm"));
+    ++queued;
+  }
+  looking.join();
+  EXPECT_EQ(seen, kImages);
+  EXPECT_EQ(unmarked, 0);
+}
+
+TEST(ImageQueueWithoutAttributes, SaysThatTheRepositoryCannotBeNoted) {
+  test::SmallFileSystem file_system("ramfs");
+  const auto layout =
+      CacheLayout::open(file_system.cache_dir(), CacheLayout::Access::kDaemon).value();
+  const ImageQueue queue(layout);
+  const auto outcome = queue.queue_image(id_of("a"), false, "team/vm");
+  ASSERT_FALSE(outcome);
+  EXPECT_THAT(outcome.error().message, testing::HasSubstr("extended attributes"));
+  EXPECT_TRUE(queue.is_queued(id_of("a")).value());
+  EXPECT_TRUE(queue.queue_image(id_of("b"), false));
 }
 
 }  // namespace

@@ -43,6 +43,9 @@ Status refuse_options(std::string_view what, const OptionsOf& options) {
   return {};
 }
 
+// Of checksum lists, where images are believed for ever: a list may name images that come later.
+constexpr std::chrono::seconds kListsHold{300};
+
 Result<OpenedUpstream> open_directory(const Source& source, const UpstreamConfig& config) {
   if (auto refused = refuse_options("a plain directory", of_glance(config)); !refused)
     return fail(refused.error());
@@ -51,7 +54,7 @@ Result<OpenedUpstream> open_directory(const Source& source, const UpstreamConfig
   HttpConfig http = config.http;
   http.add_certificate(config.secrets);
   if (auto added = http.add_login(config.secrets); !added) return fail(added.error());
-  auto upstream = open_http_directory(source.url, http, config.believe);
+  auto upstream = open_http_directory(source.url, http, config.believe.value_or(kListsHold));
   if (!upstream) return fail(upstream.error());
   return OpenedUpstream{std::move(*upstream), source.url};
 }

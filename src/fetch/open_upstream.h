@@ -24,8 +24,8 @@ struct UpstreamConfig {
   std::optional<DockerConfig> docker;  // logins for registries, where `secrets` has none
   std::string platform;                // "": this machine's
   std::string redis;                   // "": what is known of blobs is kept in memory
-  // How long checksum lists hold, and what a registry said of who may pull what.
-  std::chrono::seconds believe{300};
+  // How long checksum lists hold, and what a registry said of who may pull what; nullopt: for ever.
+  std::optional<std::chrono::seconds> believe = std::chrono::seconds(300);
 };
 
 struct OpenedUpstream {

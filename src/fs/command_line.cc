@@ -161,6 +161,7 @@ std::string help_text() {
          "  http://HOST/DIR/       a plain HTTP directory; https too\n"
          "  glance+http://HOST     OpenStack's Glance there; glance+https too\n"
          "  glance:[AUTH_URL]      Glance where Keystone's catalogue says it is\n"
+         "  oci+http://HOST[:PORT] an OCI or Docker registry; oci+https too\n"
          "\n"
          "  -f  stay in the foreground\n"
          "  -d  stay in the foreground, with debug log\n"

@@ -157,8 +157,8 @@ int mount_and_serve(const MountOptions& given) {
     if (!docker) return complain(kExitUsage, docker.error().message);
     options.upstream.docker = std::move(*docker);
   }
-  // What checksum lists say is believed as long as what is said of images.
-  options.upstream.believe = options.store.revalidate.value_or(options.upstream.believe);
+  // All that upstream says is believed as long as what it says of images.
+  options.upstream.believe = options.store.revalidate;
   // Only to see whether it can be: what is wrong with the options is told before anything is begun.
   if (auto upstream = open_upstream(options.where, options.upstream); !upstream)
     return complain(kExitUsage, upstream.error().message);

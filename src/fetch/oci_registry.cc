@@ -150,7 +150,9 @@ Result<ImageInfo> OciRegistry::stat(const std::string& repository, const ImageId
     // Of many blobs that others know, none is asked about: one question is for all of them.
     auto leave = noted(repository, ask_leave(repository, limits));
     if (leave) return std::move(*known);
-    if (leave.error().kind != ErrorKind::kNotFound) return fail(leave.error());
+    // Some let their blobs be pulled and not their tags be listed.
+    if (leave.error().kind != ErrorKind::kNotFound && leave.error().kind != ErrorKind::kDenied)
+      return fail(leave.error());
   }
   // One request tells all there is to know: the leave, whether it is there, and its size.
   return noted(repository, blobs_.look(repository, *blob, limits));

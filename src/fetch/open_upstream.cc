@@ -43,6 +43,10 @@ Status refuse_options(std::string_view what, const OptionsOf& options) {
   return {};
 }
 
+// Of leave to pull a repository. Who asks believes the answer for `believe`; here it is only to be
+// one question for the many blobs of a scan, and not to make that twice as long.
+constexpr std::chrono::seconds kLeaveHolds{10};
+
 // Of checksum lists, where images are believed for ever: a list may name images that come later.
 constexpr std::chrono::seconds kListsHold{300};
 
@@ -180,12 +184,13 @@ Result<OpenedUpstream> open_registry_source(const Source& source, const Upstream
   auto auth = registry_login(
       {.registry = source.url, .secrets = config.secrets, .docker = config.docker, .http = http});
   if (!auth) return fail(auth.error());
-  auto upstream = open_registry({.url = source.url,
-                                 .auth = std::move(*auth),
-                                 .layer_info = std::move(*layer_info),
-                                 .platform = std::move(*platform),
-                                 .http = http,
-                                 .believe = config.believe});
+  auto upstream =
+      open_registry({.url = source.url,
+                     .auth = std::move(*auth),
+                     .layer_info = std::move(*layer_info),
+                     .platform = std::move(*platform),
+                     .http = http,
+                     .believe = std::min(config.believe.value_or(kLeaveHolds), kLeaveHolds)});
   if (!upstream) return fail(upstream.error());
   return OpenedUpstream{std::move(*upstream), "oci+" + source.url + "/"};
 }

@@ -40,11 +40,8 @@ void BlobPlaces::add(const Digest& blob, const std::string& repository, bool fir
 void BlobPlaces::lost(const Digest& blob, const std::string& repository) {
   std::lock_guard lock(mutex_);
   auto at = blobs_.find(blob.tagged());
-  if (at == blobs_.end()) return;
+  if (at == blobs_.end() || at->second.repositories.size() == 1) return;
   std::erase(at->second.repositories, repository);
-  if (!at->second.repositories.empty()) return;
-  by_age_.erase(at->second.age);
-  blobs_.erase(at);
 }
 
 std::vector<std::string> BlobPlaces::of(const Digest& blob) const {

@@ -19,7 +19,8 @@ class BlobPlaces {
 
   void found(const Digest& blob, const std::string& repository);   // it is there
   void hinted(const Digest& blob, const std::string& repository);  // somebody says that it is
-  void lost(const Digest& blob, const std::string& repository);    // it is not there
+  // It is not there. The last one is kept: it may be there again, and nobody else is to be asked.
+  void lost(const Digest& blob, const std::string& repository);
   // Those to ask, the one to ask first first.
   std::vector<std::string> of(const Digest& blob) const;
 

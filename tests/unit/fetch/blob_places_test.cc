@@ -32,13 +32,17 @@ TEST(BlobPlaces, TheOneFoundLastIsFirst) {
   EXPECT_THAT(places.of(blob(2)), IsEmpty());
 }
 
-TEST(BlobPlaces, WhatIsLostEverywhereIsForgotten) {
+TEST(BlobPlaces, WhatIsLostEverywhereIsAskedForWhereItWasLast) {
   BlobPlaces places;
   places.lost(blob(1), "a");
+  EXPECT_THAT(places.of(blob(1)), IsEmpty());
   places.found(blob(1), "a");
   places.lost(blob(1), "a");
-  EXPECT_THAT(places.of(blob(1)), IsEmpty());
+  EXPECT_THAT(places.of(blob(1)), ElementsAre("a"));
   places.found(blob(1), "b");
+  EXPECT_THAT(places.of(blob(1)), ElementsAre("b", "a"));
+  places.lost(blob(1), "a");
+  places.lost(blob(1), "b");
   EXPECT_THAT(places.of(blob(1)), ElementsAre("b"));
 }
 

@@ -225,6 +225,11 @@ class OciBlobs::Place : public ImagePlace {
     } else if (reason_ &&
                (failure.status == 401 || failure.status == 403 || failure.status == 404)) {
       failure.error = *reason_;
+      // Of where the registry has its blobs: it sends us to another place, or with a URL that has
+      // not run out.
+      failure.transient = reason_->kind == ErrorKind::kUnavailable;
+      at_ = 0;
+      reason_.reset();
     }
     return failure;
   }

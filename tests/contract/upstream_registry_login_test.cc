@@ -235,14 +235,14 @@ TEST_F(RegistryStore, ItsRefusalsAreNotTheRegistrys) {
   for (int status : {401, 403, 404}) {
     Behaviour refused = Behaviour::of_status(status);
     refused.headers = {{"Www-Authenticate", "Basic realm=\"give it to me\""}};
-    for (const char* method : {"GET", "HEAD"}) store_.fault(refused, in_store(method), 2);
+    for (const char* method : {"GET", "HEAD"}) store_.fault(refused, in_store(method), 0);
     const std::string message = expect_error(image, kWhole, ErrorKind::kUnavailable);
     EXPECT_THAT(message, HasSubstr(std::to_string(status)));
     EXPECT_THAT(message, Not(HasSubstr("s3cret")));  // the signature
     expect_error(image, kPart, ErrorKind::kUnavailable);
     store_.clear_faults();
     refused.headers.clear();
-    for (const char* method : {"GET", "HEAD"}) store_.fault(refused, in_store(method), 2);
+    for (const char* method : {"GET", "HEAD"}) store_.fault(refused, in_store(method), 0);
     EXPECT_TRUE(layer_info_->contains("team/vm", digest_));
     layer_info_->remove("team/vm", digest_);  // so that it has to be asked about
     EXPECT_KIND(stat("team/vm", blob_), ErrorKind::kUnavailable);
@@ -250,6 +250,20 @@ TEST_F(RegistryStore, ItsRefusalsAreNotTheRegistrys) {
     EXPECT_TRUE(stat("team/vm", blob_));
   }
   EXPECT_EQ(auth_->challenges().size(), 1u);  // the registry's own, at the start
+}
+
+TEST_F(RegistryStore, ItsRefusalMayBeOfAUrlThatRanOut) {
+  const ImageInfo image = info();
+  for (int status : {401, 403, 404}) {
+    store_.fault({.cut_after = 100'000}, in_store("GET"));
+    store_.fault(Behaviour::of_status(status), in_store("GET"));
+    const size_t before = server_.count(get());
+    StringSink sink;
+    auto outcome = upstream_->read(image, kWhole, sink, {});
+    ASSERT_TRUE(outcome) << outcome.error().message;
+    EXPECT_TRUE(sink.text == bytes_);
+    EXPECT_EQ(server_.count(get()), before + 3);  // each of them was sent on anew
+  }
 }
 
 TEST_F(RegistryStore, WithoutRanges) {

@@ -75,6 +75,9 @@ class FillObserver {
   virtual void fill_dying(const Fill& fill) = 0;
   virtual void fill_died(const Fill& fill, const Error& error) = 0;
   virtual void forget_bytes() = 0;
+  // Upstream has said that it has no such image: before a reader hears of it. The fill goes on when
+  // it has.
+  virtual void fill_not_found() = 0;
 
  protected:
   ~FillObserver() = default;

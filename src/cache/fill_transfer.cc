@@ -181,6 +181,8 @@ void Fill::finish_transfer(ChunkMap::Claim claim, unsigned generation, Priority 
                            Result<ReadOutcome> outcome) {
   const ChunkRange rest = claim.take_rest();
   if (ends_the_fill(outcome)) return;
+  if (!outcome && outcome.error().kind == ErrorKind::kNotFound)
+    if (const auto observer = observer_.lock()) observer->fill_not_found();
   Actions actions;
   {
     std::lock_guard lock(mutex_);

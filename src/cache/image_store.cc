@@ -258,6 +258,10 @@ void ImageStore::image_died(const RemoteImage& image, const Error& error) {
   if (error.kind == ErrorKind::kCorrupt) ++counters_.verify_failures;
 }
 
+void ImageStore::image_not_found(const RemoteImage& image) {
+  if (repositories_) repositories_->not_read(image.id());
+}
+
 void ImageStore::forget_bytes(const RemoteImage& image) {
   if (forget_bytes_) forget_bytes_(image);
 }

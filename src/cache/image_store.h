@@ -140,6 +140,7 @@ class ImageStore final : private RemoteImageOwner {
   void image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
                        bool verified) override;
   void image_died(const RemoteImage& image, const Error& error) override;
+  void image_not_found(const RemoteImage& image) override;
   void forget_bytes(const RemoteImage& image) override;
   void handle_closed() override;
 

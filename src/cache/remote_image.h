@@ -27,6 +27,7 @@ class RemoteImageOwner {
   virtual void image_committed(const RemoteImage& image, const std::optional<Digest>& checksum,
                                bool verified) = 0;
   virtual void image_died(const RemoteImage& image, const Error& error) = 0;
+  virtual void image_not_found(const RemoteImage& image) = 0;  // upstream says so of a read of it
   virtual void forget_bytes(const RemoteImage& image) = 0;
   virtual void handle_closed() = 0;
 
@@ -85,6 +86,7 @@ class RemoteImage final : public Image,
   void fill_dying(const Fill&) override { dead_ = true; }
   void fill_died(const Fill& fill, const Error& error) override;
   void forget_bytes() override { owner_.forget_bytes(*this); }
+  void fill_not_found() override { owner_.image_not_found(*this); }
 
   FillContext& context_;
   RemoteImageOwner& owner_;

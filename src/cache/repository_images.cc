@@ -18,6 +18,14 @@ bool is_silent(const Error& error) {
   return error.kind == ErrorKind::kTimeout || error.kind == ErrorKind::kUnavailable;
 }
 
+// One that makes no sense, or has no end, is as good as not told, and is not read anew for each
+// name.
+Result<std::vector<std::string>> usable_catalogue(Result<std::vector<std::string>> catalogue) {
+  if (catalogue || catalogue.error().kind != ErrorKind::kProtocol) return catalogue;
+  spdlog::warn("the catalogue of repositories is not used: {}", catalogue.error().message);
+  return fail(ErrorKind::kDenied, catalogue.error().message);
+}
+
 // That upstream does not tell its catalogue does not change from one look to the next.
 std::chrono::seconds catalogue_refusal_ttl(const StoreConfig& config) {
   return std::max(config.negative_ttl, config.revalidate.value_or(std::chrono::hours(24)));
@@ -38,7 +46,7 @@ RepositoryImages::RepositoryImages(const StoreConfig& config, const CacheLayout&
                   .negative_ttl = catalogue_refusal_ttl(config)},
                  threads,
                  [this](std::monostate, Patience patience) {
-                   return upstream_.catalogue(patience, stop_);
+                   return usable_catalogue(upstream_.catalogue(patience, stop_));
                  }),
       tags_({.what = "tags of repositories",
              .revalidate = config.revalidate,

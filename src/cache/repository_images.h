@@ -67,6 +67,8 @@ class RepositoryImages {
   // An image is to be called cached; `fd` is its file. And then: it is.
   void image_committing(const ImageId& id, int fd);
   void image_committed(const ImageId& id);
+  // Upstream had it no more when it was to be read: the next look-up asks for it anew.
+  void not_read(const ImageId& id);
 
   void close();  // joins the thread; what is asked after that ends at once, by the stop token
 

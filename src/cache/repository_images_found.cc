@@ -74,6 +74,11 @@ void RepositoryImages::image_committed(const ImageId& id) {
   if (found_.count_cached() >= look_after_) look_after_the_evicted();
 }
 
+void RepositoryImages::not_read(const ImageId& id) {
+  for (const std::string& repository : found_.repositories_of(id))
+    members_.forget({repository, id});
+}
+
 bool RepositoryImages::is_cached(const ImageIn& key) {
   auto is_there = [&] {
     auto st = posix::stat_at(layout_.dir(Place::kCached), key.second.str());

@@ -158,6 +158,15 @@ TEST_F(RepositoryImagesTest, ACatalogueThatCannotBeReadIsAsGoodAsNone) {
 
 // SEMANTICS: A name is a directory when a repository lies there or below, or when the registry does
 // not tell its catalogue.
+TEST_F(RepositoryImagesTest, ACatalogueThatMakesNoSenseIsNotReadForEachName) {
+  registry_.fail_catalogue_with(Error{ErrorKind::kProtocol, "without an end"});
+  mount();
+  EXPECT_EQ(directory("x/y"), "");
+  const unsigned asked = registry_.asked();
+  EXPECT_EQ(directory("z"), "");
+  EXPECT_EQ(registry_.asked(), asked);
+}
+
 TEST_F(RepositoryImagesTest, WithoutACatalogueEveryNameThatCouldBeOneIsADirectory) {
   registry_.hide_catalogue();
   mount();
@@ -197,6 +206,20 @@ TEST_F(RepositoryImagesTest, LeaveThatIsTakenAwayCountsAfterRevalidate) {
 
 // The registry's word goes before what is shown while it is silent: for all of the repository, and
 // after a restart too.
+TEST_F(RepositoryImagesTest, WhatCouldNotBeReadIsAskedAboutAnew) {
+  const ImageId id = offer("a", "1"), other = offer("a", "2");
+  mount();
+  EXPECT_EQ(image("a", id), "");
+  EXPECT_EQ(image("a", other), "");
+  registry_.remove("a", id);
+  EXPECT_EQ(image("a", id), "");
+  repositories().not_read(id);
+  EXPECT_EQ(image("a", id), none_);
+  const unsigned asked = registry_.asked();
+  EXPECT_EQ(image("a", other), "");
+  EXPECT_EQ(registry_.asked(), asked);
+}
+
 TEST_F(RepositoryImagesTest, WhatWasRefusedStaysHiddenWhenUpstreamFallsSilent) {
   const ImageId id = offer("a", "1"), other = offer("a", "2");
   registry_.put_tag("a", "v1", {"{}", {{"disk", id, 1000}}});

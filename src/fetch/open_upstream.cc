@@ -13,33 +13,34 @@
 #include "fetch/memory_layer_info.h"
 #include "fetch/oci_registry.h"
 #include "fetch/redis_layer_info.h"
+#include "fetch/redis_url.h"
 #include "fetch/registry_login.h"
 
 namespace imgcachefs {
 namespace {
 
-// Options that mean nothing but to one kind of upstream, and whether they are given.
-struct OptionsOf {
-  std::string_view kind;
-  std::vector<std::pair<std::string_view, bool>> given;
-};
-
-OptionsOf of_glance(const UpstreamConfig& config) {
-  return {"Glance",
-          {{"cloud", config.cloud.has_value()},
-           {"region", !config.region.empty()},
-           {"interface", !config.interface_.empty()}}};
-}
-
-OptionsOf of_registries(const UpstreamConfig& config) {
-  return {"a registry", {{"platform", !config.platform.empty()}, {"redis", !config.redis.empty()}}};
-}
-
-Status refuse_options(std::string_view what, const OptionsOf& options) {
-  for (const auto& [option, given] : options.given)
+// They say who is asked, and as whom: not to be passed over.
+Status refuse_options_of_glance(std::string_view what, const UpstreamConfig& config) {
+  for (const auto& [option, given] :
+       {std::pair("cloud", config.cloud.has_value()), std::pair("region", !config.region.empty()),
+        std::pair("interface", !config.interface_.empty())})
     if (given)
       return fail(ErrorKind::kInvalid,
-                  fmt::format("{}= is for {}, and SOURCE is {}", option, options.kind, what));
+                  fmt::format("{}= is for Glance, and SOURCE is {}", option, what));
+  return {};
+}
+
+// One config file may be for mounts of all kinds: what means nothing to this one is told, and is an
+// error only when it is wrong.
+Status pass_over_options_of_registries(std::string_view what, const UpstreamConfig& config) {
+  if (!config.platform.empty())
+    if (auto platform = Platform::parse(config.platform); !platform) return fail(platform.error());
+  if (!config.redis.empty())
+    if (auto url = RedisUrl::parse(config.redis); !url) return fail(url.error());
+  for (const auto& [option, given] :
+       {std::pair("platform", !config.platform.empty()), std::pair("redis", !config.redis.empty())})
+    if (given)
+      spdlog::warn("{}= is for registries, and means nothing where SOURCE is {}", option, what);
   return {};
 }
 
@@ -51,9 +52,9 @@ constexpr std::chrono::seconds kLeaveHolds{10};
 constexpr std::chrono::seconds kListsHold{300};
 
 Result<OpenedUpstream> open_directory(const Source& source, const UpstreamConfig& config) {
-  if (auto refused = refuse_options("a plain directory", of_glance(config)); !refused)
+  if (auto refused = refuse_options_of_glance("a plain directory", config); !refused)
     return fail(refused.error());
-  if (auto refused = refuse_options("a plain directory", of_registries(config)); !refused)
+  if (auto refused = pass_over_options_of_registries("a plain directory", config); !refused)
     return fail(refused.error());
   HttpConfig http = config.http;
   http.add_certificate(config.secrets);
@@ -145,7 +146,7 @@ Result<std::unique_ptr<Authenticator>> authenticator_of(const Glance& glance) {
 }
 
 Result<OpenedUpstream> open_glance_source(const Source& source, const UpstreamConfig& config) {
-  if (auto refused = refuse_options("Glance", of_registries(config)); !refused)
+  if (auto refused = pass_over_options_of_registries("Glance", config); !refused)
     return fail(refused.error());
   auto glance = glance_of(source, config);
   if (!glance) return fail(glance.error());
@@ -173,7 +174,7 @@ Result<LayerInfoCache> layer_info_of(const UpstreamConfig& config) {
 }
 
 Result<OpenedUpstream> open_registry_source(const Source& source, const UpstreamConfig& config) {
-  if (auto refused = refuse_options("a registry", of_glance(config)); !refused)
+  if (auto refused = refuse_options_of_glance("a registry", config); !refused)
     return fail(refused.error());
   auto platform = platform_wanted(config);
   if (!platform) return fail(platform.error());

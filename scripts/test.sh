@@ -24,7 +24,7 @@ source scripts/packages.sh
 
 jobs=$(nproc)
 # Most tests wait: for a daemon, a server, a time to pass.
-readonly tests_at_once=$((2 * jobs))
+readonly tests_at_once=$((jobs + (jobs + 1) / 2))
 parts=()
 mount=yes
 real=yes

@@ -197,9 +197,7 @@ class Believed {
       }
       return answer_of(entry);
     }
-    const bool silent =
-        said.error().kind == ErrorKind::kTimeout || said.error().kind == ErrorKind::kUnavailable;
-    if (!silent) return fail(said.error());
+    if (!is_silence(said.error())) return fail(said.error());
     const auto until = Clock::now() + kOutagePause;
     silence_ = {said.error(), until};
     auto at = entries_.find(key);

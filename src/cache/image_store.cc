@@ -16,11 +16,6 @@ constexpr unsigned kOpeners = 8;
 constexpr unsigned kWorkers = 2;
 constexpr std::chrono::milliseconds kKeeperInterval{500};
 
-// Says nothing of the image, only of upstream.
-bool is_silence(const Error& error) {
-  return error.kind == ErrorKind::kTimeout || error.kind == ErrorKind::kUnavailable;
-}
-
 IndexRecord new_record(const RemoteImage& image, WallTime cached_at,
                        const std::optional<Digest>& checksum, bool verified) {
   return {image.id(), image.info().size,      0,    cached_at, cached_at, checksum,

@@ -14,10 +14,6 @@ constexpr size_t kMostMembers = 200'000;
 constexpr size_t kMostTags = 1000;  // a manifest may have megabytes
 constexpr unsigned kListers = 2;
 
-bool is_silent(const Error& error) {
-  return error.kind == ErrorKind::kTimeout || error.kind == ErrorKind::kUnavailable;
-}
-
 // One that makes no sense, or has no end, is as good as not told, and is not read anew for each
 // name.
 Result<std::vector<std::string>> usable_catalogue(Result<std::vector<std::string>> catalogue) {
@@ -171,7 +167,7 @@ void RepositoryImages::list(const std::string& path, std::function<void(Result<L
     threads_.brief.submit([this, path, done, contents] {
       Listing shown = listing(path, contents ? *contents : contents_.known(path));
       // A repository without tags, and a directory above others, have none to tell of.
-      const bool refused = !contents && !is_silent(contents.error()) &&
+      const bool refused = !contents && !is_silence(contents.error()) &&
                            contents.error().kind != ErrorKind::kNotFound;
       if (refused && shown.directories.empty() && shown.images.empty())
         return done(fail(contents.error()));
@@ -222,7 +218,7 @@ Result<std::vector<ImageId>> RepositoryImages::ask_contents(const std::string& r
   for (const std::string& name : *tags) {
     const auto asked_tag = Clock::now();
     auto tag = upstream_.tag(repository, name, Patience::kOneTry, stop_);
-    if (!tag && is_silent(tag.error())) return fail(tag.error());
+    if (!tag && is_silence(tag.error())) return fail(tag.error());
     if (!tag) {
       spdlog::debug("a tag is not listed: {}", tag.error().message);
       continue;

@@ -47,14 +47,14 @@ class RepositoryImages {
   // Whether the repository has the image. kNotFound when not; kDenied when it may not be pulled.
   void find_image(const std::string& repository, const ImageId& id, Done done);
 
-  struct Listing {
-    std::vector<std::string> directories;  // names in it, sorted
-    std::vector<ImageId> images;           // sorted
-  };
   // Upstream is to know where an image of the queue is: in one of the repositories noted on its
   // queue file. Without a note it is as good as known.
   void find_queued(const ImageId& id, Done done);
 
+  struct Listing {
+    std::vector<std::string> directories;  // names in it, sorted
+    std::vector<ImageId> images;           // sorted
+  };
   // What `ls` shows of a directory ("" is the topmost): what is cached, and with list_all what
   // upstream has. When it does not answer, what is cached and what it said last.
   void list(const std::string& path, std::function<void(Result<Listing>)> done);
@@ -73,12 +73,11 @@ class RepositoryImages {
   void close();  // joins the thread; what is asked after that ends at once, by the stop token
 
  private:
-  static constexpr size_t kFewCached = 1000;
+  static constexpr size_t kFewCached = 1000;  // too few to look after those that were evicted
   struct Member {};
   using ImageIn = std::pair<std::string, ImageId>;    // a repository, an image
   using TagOf = std::pair<std::string, std::string>;  // a repository, a tag
   using Names = std::vector<std::string>;
-
   using Contents = std::shared_ptr<const std::vector<ImageId>>;
 
   Result<Member> ask_member(const ImageIn& key, Patience patience);

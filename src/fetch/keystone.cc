@@ -14,6 +14,7 @@
 #include "fetch/http_answer.h"
 #include "fetch/keystone_login.h"
 #include "fetch/keystone_token.h"
+#include "fetch/login_error.h"
 #include "fetch/shared_question.h"
 
 namespace imgcachefs {
@@ -73,25 +74,12 @@ class KeystoneAccess final : public Authenticator {
   unsigned fresh_refused_ = 0;  // tokens in a row that Glance refused as soon as it saw them
 };
 
-// The errors of an Authenticator, of what the exchange of a POST can say.
-Error keystone_error(Error error, const std::string& who) {
-  switch (error.kind) {
-    case ErrorKind::kDenied:
-      error.message += fmt::format(
-          ": Keystone does not let {} in (wrong secret, or no such user, domain or project)", who);
-      break;
-    case ErrorKind::kNotFound:
-      error.kind = ErrorKind::kProtocol;  // and not: there is no such image
-      error.message += ": no Keystone v3 at auth_url";
-      break;
-    case ErrorKind::kCancelled:
-    case ErrorKind::kTimeout:
-    case ErrorKind::kUnavailable:
-      break;
-    default:
-      error.kind = ErrorKind::kProtocol;
-  }
-  return error;
+Error keystone_error(const Error& error, const std::string& who) {
+  Error shown = login_error(error, "no Keystone v3 at auth_url");
+  if (shown.kind == ErrorKind::kDenied)
+    shown.message += fmt::format(
+        ": Keystone does not let {} in (wrong secret, or no such user, domain or project)", who);
+  return shown;
 }
 
 Result<ServiceAccess> KeystoneAccess::access(Patience patience, std::stop_token stop) {

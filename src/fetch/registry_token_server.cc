@@ -7,6 +7,7 @@
 #include "base/base64.h"
 #include "base/log.h"
 #include "fetch/http_answer.h"
+#include "fetch/login_error.h"
 
 namespace imgcachefs {
 namespace {
@@ -48,24 +49,6 @@ HttpRequest post_request(const TokenQuestion& question) {
           .post_type = "application/x-www-form-urlencoded"};
 }
 
-// The errors of a RegistryAuth, of what the exchange can say.
-Error token_server_error(Error error) {
-  switch (error.kind) {
-    case ErrorKind::kNotFound:
-      error.kind = ErrorKind::kProtocol;  // and not: there is no such image
-      error.message += ": there is no token server";
-      break;
-    case ErrorKind::kDenied:
-    case ErrorKind::kCancelled:
-    case ErrorKind::kTimeout:
-    case ErrorKind::kUnavailable:
-      break;
-    default:
-      error.kind = ErrorKind::kProtocol;
-  }
-  return error;
-}
-
 }  // namespace
 
 RegistryTokenServer::RegistryTokenServer(Url registry, HttpConfig http)
@@ -94,7 +77,8 @@ tl::expected<RegistryToken, TokenFailure> RegistryTokenServer::ask(const TokenQu
                      .retries = retries_};
   asked.limit(question.patience, question.begin);
   auto answer = imgcachefs::ask(client_, stats_, asked, std::move(stop));
-  if (!answer) return tl::unexpected(TokenFailure{token_server_error(answer.error())});
+  if (!answer)
+    return tl::unexpected(TokenFailure{login_error(answer.error(), "there is no token server")});
 
   const int status = answer->head.status;
   const std::string shown = fmt::format("{}: HTTP status {}", redacted_url(realm), status);

@@ -14,4 +14,8 @@ bool Validator::same_version(const Validator& other) const {
   return !differ(opaque(etag), opaque(other.etag)) && !differ(last_modified, other.last_modified);
 }
 
+bool is_silence(const Error& error) {
+  return error.kind == ErrorKind::kTimeout || error.kind == ErrorKind::kUnavailable;
+}
+
 }  // namespace imgcachefs

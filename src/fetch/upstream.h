@@ -67,6 +67,10 @@ struct ReadOutcome {
   unsigned attempts = 1;  // HTTP requests it took
 };
 
+// An error that says nothing of what was asked about, only that upstream does not answer now: what
+// is known holds.
+bool is_silence(const Error& error);
+
 // Figures since the start; read by anybody at any time.
 struct UpstreamStats {
   std::atomic<uint64_t> requests{0};  // sent, retries and redirects included

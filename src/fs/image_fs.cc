@@ -123,17 +123,18 @@ void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
     fuse_reply_err(request, ENOENT);
     return;
   }
-  // For the log, to which not any text may go.
-  const std::string shown = ImageId::parse(name) ? path_in(directory->path, name) : "of no image";
   auto parked = Parked::park(request, departures_);
-  tree_->find(directory->path, name, [this, parked, shown](const Result<Found>& found) {
-    fuse_req_t waiting = parked->claim();
-    if (!waiting) return;
-    if (found)
-      reply_entry(waiting, *found);
-    else
-      reply_error(waiting, "lookup", shown, found.error());
-  });
+  tree_->find(directory->path, name,
+              [this, parked, above = directory->path,
+               wanted = std::string(name)](const Result<Found>& found) {
+                fuse_req_t waiting = parked->claim();
+                if (!waiting) return;
+                if (found) return reply_entry(waiting, *found);
+                // Not any text may go to the log.
+                reply_error(waiting, "lookup",
+                            ImageId::parse(wanted) ? path_in(above, wanted) : "of no image",
+                            found.error());
+              });
 }
 
 void ImageFs::readlink(fuse_req_t request, uint64_t node) {

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "contract/upstream_fixture.h"
+#include "support/crowd.h"
 #include "support/log_capture.h"
 
 namespace imgcachefs {
@@ -88,20 +89,6 @@ class Keystone : public ::testing::Test {
     return access ? access->token : "error: " + access.error().message;
   }
   size_t posts() const { return server_.count({.method = "POST", .path = kTokens}); }
-
-  // Sixteen at the same time.
-  template <typename Each>
-  static void crowd(Each each) {
-    std::vector<std::thread> threads;
-    std::atomic<int> ready{0};
-    for (int i = 0; i < 16; ++i)
-      threads.emplace_back([&] {
-        ++ready;
-        while (ready < 16) std::this_thread::yield();
-        each();
-      });
-    for (auto& thread : threads) thread.join();
-  }
 
   FaultServer server_;
   std::atomic<int> given_{0};

@@ -51,20 +51,10 @@ class RegistryUpstream : public ::testing::Test {
   ImageInfo info(const std::string& repository = "team/vm") { return info(repository, blob_); }
 
   // Reads `range` of the blob, expects the right bytes.
-  unsigned expect_right(ByteRange range) {
-    StringSink sink;
-    auto outcome = upstream_->read(info(), range, sink, {});
-    EXPECT_TRUE(outcome) << outcome.error().message;
-    EXPECT_TRUE(sink.text == bytes_.substr(range.begin, range.size())) << sink.text.size();
-    return outcome ? outcome->attempts : 0;
-  }
+  unsigned expect_right(ByteRange range) { return expect_read(*upstream_, info(), range, bytes_); }
   // Reads `range` of `image`, expects the error and no bytes; its message.
   std::string expect_error(const ImageInfo& image, ByteRange range, ErrorKind kind) {
-    StringSink sink;
-    auto outcome = upstream_->read(image, range, sink, {});
-    EXPECT_KIND(outcome, kind);
-    EXPECT_EQ(sink.text, "");
-    return outcome ? "" : outcome.error().message;
+    return expect_read_error(*upstream_, image, range, kind);
   }
   // "METHOD path", in order.
   std::vector<std::string> asked() const {

@@ -15,6 +15,7 @@
 
 #include "contract/upstream_fixture.h"
 #include "fetch/registry_login.h"
+#include "support/crowd.h"
 #include "support/log_capture.h"
 #include "support/token_server.h"
 
@@ -97,20 +98,6 @@ class RegistryLoginTest : public ::testing::Test {
   Strings sent() const {
     std::lock_guard lock(mutex_);
     return sent_;
-  }
-
-  // Sixteen at the same time.
-  template <typename Each>
-  static void crowd(Each each) {
-    std::vector<std::thread> threads;
-    std::atomic<int> ready{0};
-    for (int i = 0; i < 16; ++i)
-      threads.emplace_back([&] {
-        ++ready;
-        while (ready < 16) std::this_thread::yield();
-        each();
-      });
-    for (auto& thread : threads) thread.join();
   }
 
   TempDir dir_;

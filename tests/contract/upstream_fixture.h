@@ -56,6 +56,25 @@ inline ImageInfo stat_of(Upstream& upstream, const std::string& id) {
           << to_string(r_.error().kind) << ": " << r_.error().message; \
   } while (false)
 
+// Reads `range` of an image that is `bytes`, expects just that; the attempts it took.
+inline unsigned expect_read(Upstream& upstream, const ImageInfo& image, ByteRange range,
+                            const std::string& bytes) {
+  StringSink sink;
+  auto outcome = upstream.read(image, range, sink, {});
+  EXPECT_TRUE(outcome) << outcome.error().message;
+  EXPECT_TRUE(sink.text == bytes.substr(range.begin, range.size())) << sink.text.size();
+  return outcome ? outcome->attempts : 0;
+}
+// ... expects the error and no bytes; its message.
+inline std::string expect_read_error(Upstream& upstream, const ImageInfo& image, ByteRange range,
+                                     ErrorKind kind) {
+  StringSink sink;
+  auto outcome = upstream.read(image, range, sink, {});
+  EXPECT_KIND(outcome, kind);
+  EXPECT_EQ(sink.text, "");
+  return outcome ? "" : outcome.error().message;
+}
+
 // Patient enough for a loaded machine, with waits that a test can afford.
 inline HttpConfig quick_config() {
   HttpConfig config;

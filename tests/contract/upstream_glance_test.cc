@@ -34,20 +34,10 @@ class GlanceUpstream : public ::testing::Test {
     glance_.edit(id_, [&](json& record) { record[field] = value; });
   }
   // Reads `range`, expects the right bytes.
-  unsigned expect_right(ByteRange range) {
-    StringSink sink;
-    auto outcome = upstream_->read(info(), range, sink, {});
-    EXPECT_TRUE(outcome) << outcome.error().message;
-    EXPECT_TRUE(sink.text == bytes_.substr(range.begin, range.size())) << sink.text.size();
-    return outcome ? outcome->attempts : 0;
-  }
+  unsigned expect_right(ByteRange range) { return expect_read(*upstream_, info(), range, bytes_); }
   // Reads `range` of `image`, expects the error and no bytes; its message.
   std::string expect_error(const ImageInfo& image, ByteRange range, ErrorKind kind) {
-    StringSink sink;
-    auto outcome = upstream_->read(image, range, sink, {});
-    EXPECT_KIND(outcome, kind);
-    EXPECT_EQ(sink.text, "");
-    const std::string message = outcome ? "" : outcome.error().message;
+    const std::string message = expect_read_error(*upstream_, image, range, kind);
     EXPECT_THAT(message, Not(HasSubstr("<")));  // nothing of an HTML body
     return message;
   }

@@ -121,17 +121,11 @@ GlanceServer::GlanceServer(GlanceOptions options) : options_(std::move(options))
   fs::copy(database() / "glance.sqlite", dir_.path() / "glance.sqlite");
   dir_.write("paste.ini", paste(dir_.path().string(), options_));
   if (options_.auth == GlanceAuth::kNone) dir_.write("policy.d/open.yaml", kOpenPolicy);
-  // Somebody else can take the port between the look and the start: then another one is tried.
-  for (int attempt = 0;; ++attempt) {
-    port_ = free_port();
+  start_at_free_port([this](uint16_t port) {
+    port_ = port;
     write_config();
-    try {
-      start();
-      break;
-    } catch (const std::runtime_error&) {
-      if (attempt == 4) throw;
-    }
-  }
+    start();
+  });
   if (options_.keystone) options_.keystone->set_image_endpoints(url());
 }
 

@@ -78,18 +78,12 @@ KeystoneServer::KeystoneServer(KeystoneOptions options) : options_(options) {
   const auto& credential = seed["application_credential"];
   credential_ = {credential["id"], credential["name"], credential["secret"]};
   dir_.write("keystone.conf", config(dir_.path().string(), options_.token_ttl));
-  // Somebody else can take the port between the look and the start: then another one is tried.
-  for (int attempt = 0;; ++attempt) {
-    const std::string before = attempt == 0 ? kIdentityPlace : url();
-    port_ = free_port();
+  start_at_free_port([this, before = std::string(kIdentityPlace)](uint16_t port) mutable {
+    port_ = port;
     sql(fmt::format("UPDATE endpoint SET url = replace(url, '{}/', '{}/')", before, url()));
-    try {
-      start();
-      return;
-    } catch (const std::runtime_error&) {
-      if (attempt == 4) throw;
-    }
-  }
+    before = url();
+    start();
+  });
 }
 
 void KeystoneServer::start() {

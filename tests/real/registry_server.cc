@@ -8,6 +8,7 @@
 #include <sstream>
 #include <stdexcept>
 
+#include "base/base64.h"
 #include "support/checksum.h"
 #include "support/process.h"
 
@@ -33,10 +34,6 @@ std::string htpasswd(const std::string& user, const std::string& password) {
   return checked_run({"htpasswd", "-Bbn", user, password}).out;  // it takes no other hash
 }
 
-std::string base64(const std::string& text, const TempDir& dir) {
-  return checked_run({"base64", "-w0", dir.write("to-encode", text)}).out;
-}
-
 }  // namespace
 
 nlohmann::json descriptor(const std::string& media_type, const std::string& digest, uint64_t size) {
@@ -47,19 +44,13 @@ RegistryServer::RegistryServer(RegistryOptions options) : options_(std::move(opt
   fs::create_directory(data_dir());
   if (!options_.user.empty()) {
     dir_.write("htpasswd", htpasswd(options_.user, options_.password));
-    authorization_ = "Basic " + base64(options_.user + ":" + options_.password, dir_);
+    authorization_ = "Basic " + base64_encode(options_.user + ":" + options_.password);
   }
-  // Somebody else can take the port between the look and the start: then another one is tried.
-  for (int attempt = 0;; ++attempt) {
-    port_ = free_port();
+  start_at_free_port([this](uint16_t port) {
+    port_ = port;
     write_config();
-    try {
-      start();
-      return;
-    } catch (const std::runtime_error&) {
-      if (attempt == 4) throw;
-    }
-  }
+    start();
+  });
 }
 
 void RegistryServer::write_config() {

@@ -54,6 +54,16 @@ uint16_t free_port() {
   return ntohs(address.sin_port);
 }
 
+void start_at_free_port(const std::function<void(uint16_t port)>& start) {
+  for (int attempt = 0;; ++attempt) {
+    try {
+      return start(free_port());
+    } catch (const std::runtime_error&) {
+      if (attempt == 4) throw;
+    }
+  }
+}
+
 bool answers(uint16_t port) {
   UniqueFd fd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_in address = loopback(port);

@@ -18,6 +18,10 @@ namespace imgcachefs::test {
 uint16_t free_port();         // one that was free a moment ago; somebody else may take it
 bool answers(uint16_t port);  // something takes connections on it
 
+// Calls `start` with a free port until it does not throw: somebody else can take one between the
+// look and the start. Five times; then it throws.
+void start_at_free_port(const std::function<void(uint16_t port)>& start);
+
 struct ServerCommand {
   std::vector<std::string> argv;
   std::map<std::string, std::string> env = {};  // set beside what the test has

@@ -9,6 +9,7 @@
 
 #include "base/units.h"
 #include "support/checksum.h"
+#include "support/form.h"
 
 namespace imgcachefs::test {
 namespace {
@@ -28,32 +29,6 @@ Behaviour json_answer(const json& body, int status = 200) {
   Behaviour behaviour = Behaviour::of_status(status);
   behaviour.body = body.dump();
   return behaviour;
-}
-
-std::string decoded(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    unsigned value = 0;
-    if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ec == std::errc()) {
-      out += static_cast<char>(value);
-      i += 2;
-    } else {
-      out += text[i] == '+' ? ' ' : text[i];
-    }
-  }
-  return out;
-}
-
-std::map<std::string, std::string> parameters(std::string_view query) {
-  std::map<std::string, std::string> out;
-  while (!query.empty()) {
-    const std::string_view one = query.substr(0, query.find('&'));
-    query.remove_prefix(std::min(one.size() + 1, query.size()));
-    const size_t equals = std::min(one.find('='), one.size());
-    out[decoded(one.substr(0, equals))] = decoded(one.substr(std::min(equals + 1, one.size())));
-  }
-  return out;
 }
 
 }  // namespace
@@ -199,7 +174,8 @@ Behaviour FakeGlance::send_data(const Stored& stored, const Request& request) co
 }
 
 Behaviour FakeGlance::list(const std::string& query) const {
-  auto asked = parameters(query);
+  std::map<std::string, std::string> asked;
+  for (auto& [name, value] : form_fields(query)) asked[name] = std::move(value);
   std::string name = asked["name"];
   if (const size_t colon = name.find(':'); colon != std::string::npos) {
     if (name.substr(0, colon) != "eq") return html(400);  // "in" is not played here

@@ -11,6 +11,7 @@
 #include <mutex>
 #include <thread>
 
+#include "support/form.h"
 #include "support/server_socket.h"
 
 namespace imgcachefs::test {
@@ -23,21 +24,6 @@ uint64_t mix(uint64_t x) {  // splitmix64
   x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9ULL;
   x = (x ^ (x >> 27)) * 0x94d049bb133111ebULL;
   return x ^ (x >> 31);
-}
-
-std::string decoded(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    unsigned value = 0;
-    if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ec == std::errc()) {
-      out += static_cast<char>(value);
-      i += 2;
-    } else {
-      out += text[i];
-    }
-  }
-  return out;
 }
 
 bool matches(const Match& match, const Request& request) {
@@ -193,7 +179,7 @@ void FaultServer::Impl::serve(ServerConnection& connection, unsigned number) {
     if (space == std::string::npos || last <= space) break;
     request.method = first.substr(0, space);
     request.target = first.substr(space + 1, last - space - 1);
-    request.path = decoded(request.target.substr(0, request.target.find('?')));
+    request.path = percent_decoded(request.target.substr(0, request.target.find('?')));
     while (line_end != std::string::npos && line_end + 2 < head->size()) {
       const size_t begin = line_end + 2;
       line_end = head->find("\r\n", begin);

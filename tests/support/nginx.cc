@@ -55,16 +55,10 @@ Nginx::Nginx(const std::filesystem::path& root, NginxOptions options)
   if (options_.tls) certificate_ = make_certificate(dir_, "nginx");
   if (!options_.user.empty())
     dir_.write("htpasswd", options_.user + ":{PLAIN}" + options_.password + "\n");
-  // Somebody else can take the port between the look and the start: then another one is tried.
-  for (int attempt = 0;; ++attempt) {
-    port_ = free_port();
-    try {
-      start();
-      return;
-    } catch (const std::runtime_error&) {
-      if (attempt == 4) throw;
-    }
-  }
+  start_at_free_port([this](uint16_t port) {
+    port_ = port;
+    start();
+  });
 }
 
 void Nginx::start() {

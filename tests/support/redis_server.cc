@@ -12,16 +12,10 @@
 namespace imgcachefs::test {
 
 RedisServer::RedisServer(RedisServerOptions options) : options_(std::move(options)) {
-  // Somebody else can take the port between the look and the start: then another one is tried.
-  for (int attempt = 0;; ++attempt) {
-    port_ = free_port();
-    try {
-      start();
-      return;
-    } catch (const std::runtime_error&) {
-      if (attempt == 4) throw;
-    }
-  }
+  start_at_free_port([this](uint16_t port) {
+    port_ = port;
+    start();
+  });
 }
 
 void RedisServer::start() {

@@ -11,6 +11,7 @@
 
 #include "base/base64.h"
 #include "base/units.h"
+#include "support/form.h"
 #include "support/token_signer.h"
 
 namespace imgcachefs::test {
@@ -18,21 +19,6 @@ namespace {
 
 using nlohmann::json;
 using Clock = std::chrono::steady_clock;
-
-std::string form_decoded(std::string_view text) {
-  std::string out;
-  for (size_t i = 0; i < text.size(); ++i) {
-    unsigned value = 0;
-    if (text[i] == '%' && i + 2 < text.size() &&
-        std::from_chars(text.data() + i + 1, text.data() + i + 3, value, 16).ec == std::errc()) {
-      out += static_cast<char>(value);
-      i += 2;
-    } else {
-      out += text[i] == '+' ? ' ' : text[i];
-    }
-  }
-  return out;
-}
 
 std::vector<std::string> parts(std::string_view text, char by) {
   std::vector<std::string> out;
@@ -183,11 +169,8 @@ Behaviour TokenServer::answer(const Request& request) {
   if (post && request.header("content-type") != "application/x-www-form-urlencoded")
     return Behaviour::of_status(415);
   const size_t mark = std::min(request.target.find('?'), request.target.size() - 1);
-  for (const std::string& pair :
-       parts(post ? request.body : request.target.substr(mark + 1), '&')) {
-    const size_t equals = std::min(pair.find('='), pair.size());
-    const std::string name = form_decoded(pair.substr(0, equals)),
-                      value = form_decoded(pair.substr(std::min(equals + 1, pair.size())));
+  for (const auto& [name, value] :
+       form_fields(post ? request.body : request.target.substr(mark + 1))) {
     if (name == "scope")
       for (std::string& one : parts(value, ' ')) record.scopes.push_back(std::move(one));
     else

@@ -25,3 +25,11 @@ REAL_PACKAGES=(
   keystone python3-keystone uwsgi-core uwsgi-plugin-python3
   docker-registry skopeo apache2-utils
 )
+
+# What is measured with, and the peers that are measured beside (scripts/bench.sh).
+BENCH_PACKAGES=(
+  nginx curl openssl fio git python3 python3-matplotlib
+  rclone httpdirfs nbdkit libnbd-bin qemu-utils qemu-block-extra
+  qemu-system-x86 mmdebstrap e2fsprogs
+  iproute2 iptables procps mount util-linux
+)

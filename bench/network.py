@@ -69,6 +69,10 @@ class RemoteHost:
         children.run(self.inside(["ip", "addr", "add", f"{ADDRESS}/24", "dev", THERE]))
         children.run(self.inside(["ip", "link", "set", "lo", "up"]))
         children.run(self.inside(["ip", "link", "set", THERE, "up"]))
+        # The kernel's default, whatever this machine has: bbr, for one, paces the first answers of
+        # a connection at what it believes the link can do, which here is the measurement itself.
+        children.run(self.inside(["ip", "route", "replace", f"{OUR_ADDRESS}/32", "dev", THERE,
+                                  "congctl", "cubic"]))
 
     def _slow_down(self):
         if self.rtt_ms and self._netem():

@@ -75,7 +75,7 @@ class Child:
         raise Failed(f"{self.argv[0]} has no {which}")
 
     def wait_until(self, ready, what, patience=30):
-        """`ready()` is asked every 10 ms; an exception of the system's is a no."""
+        """`ready()` is asked every 2 ms; an exception of the system's is a no."""
         end = time.monotonic() + patience
         while time.monotonic() < end:
             if not self.running():
@@ -85,7 +85,7 @@ class Child:
                     return
             except OSError:
                 pass
-            time.sleep(0.01)
+            time.sleep(0.002)
         raise Failed(f"{self.argv[0]}: {what} not within {patience} s: {self.last_words()}")
 
 

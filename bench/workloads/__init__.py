@@ -1,5 +1,7 @@
 """Each module is a workload: NAME, SUMMARY and run(bench)."""
 
-from . import cold_random, cold_sequential, open_latency, warm
+from . import (cold_random, cold_sequential, cold_sequential_far, filling_memory, many_images,
+               open_latency, readers, warm)
 
-ALL = [warm, cold_sequential, cold_random, open_latency]
+ALL = [warm, cold_sequential, cold_sequential_far, cold_random, readers, open_latency, many_images,
+       filling_memory]

@@ -1,13 +1,11 @@
 """Reading an image that was never touched, start to end, while it is kept and checked."""
 
 import children
-from measure import settle
+from downloads import READ, cold_read, curl
 from results import Goal
 
 NAME = "cold-sequential"
 SUMMARY = "first read of 1 GiB, without and with published digests, against curl -o and openssl"
-
-READ = "dd if={} of=/dev/null bs=1M status=none"
 
 
 def run(bench):
@@ -23,24 +21,20 @@ def run(bench):
 
 
 def beside_curl(bench, upstream, image, size):
-    case = "no digest"
-    sides = [bench.ours(), *bench.peers(NAME), "curl -o, then fsync", "curl -o, then read"]
-    for order in bench.rounds(sides):
+    url = upstream.url(name=image)
+    downloads = {"curl -o, then fsync": "sync {}", "curl -o, then read": READ}
+    for order in bench.rounds([bench.ours(), *bench.peers(NAME), *downloads]):
         for side in order:
-            download = curl(bench, upstream.url(name=image))
-            if side == "curl -o, then fsync":
-                add(bench, case, side, size, curl(bench, upstream.url(name=image), "sync {}"),
-                    download)
-            elif side == "curl -o, then read":
-                add(bench, case, side, size,
-                    curl(bench, upstream.url(name=image), READ), download)
+            download = curl(bench, url)
+            if side in downloads:
+                add(bench, side, size, curl(bench, url, downloads[side]), download)
             elif side.name == "imgcachefs":
                 seconds, beside = cold_read(bench, side, upstream, "plain", image, size)
-                add(bench, case, side.name, size, seconds, download, Goal(">=", 0.95), beside)
+                add(bench, side.name, size, seconds, download, Goal(">=", 0.95), beside)
             elif not bench.results.is_left_out(NAME, side.name):
                 with bench.results.peer(NAME, side.name):
                     seconds, beside = cold_read(bench, side, upstream, "plain", image, size)
-                    add(bench, case, side.name, size, seconds, download, None, beside)
+                    add(bench, side.name, size, seconds, download, None, beside)
 
 
 def beside_curl_and_openssl(bench, upstream, image, size, algorithm):
@@ -56,31 +50,6 @@ def beside_curl_and_openssl(bench, upstream, image, size, algorithm):
                           Goal(">=", 0.95), beside)
 
 
-def add(bench, case, side, size, seconds, download, goal=None, beside=None):
-    bench.results.add(NAME, case, side, size / seconds / 2**20, "MiB/s", "more",
+def add(bench, side, size, seconds, download, goal=None, beside=None):
+    bench.results.add(NAME, "no digest", side, size / seconds / 2**20, "MiB/s", "more",
                       ("curl -o", size / download / 2**20), goal, beside)
-
-
-def curl(bench, url, then=None):
-    """Seconds of a download to a new file on the file system of the caches, and of what follows."""
-    with bench.scratch() as scratch:
-        settle()
-        file = scratch / "downloaded"
-        command = f"curl -sSf -o {file} {url}"
-        if then:
-            command += " && " + then.format(file)
-        return children.seconds(["sh", "-c", command])
-
-
-def cold_read(bench, side, upstream, directory, image, size):
-    """Seconds from the open to the last byte, with a new cache; and what it cost."""
-    with bench.scratch() as scratch:
-        with side.mounted(upstream.url(directory), image, scratch) as mounted:
-            upstream.mark()
-            settle()
-            cpu = mounted.cpu_seconds()
-            # A peer that comes to no 16 MiB/s on loopback has stopped.
-            seconds = children.seconds(READ.format(mounted.path(image)).split(),
-                                       timeout=30 + (size >> 24))
-            cpu = mounted.cpu_seconds() - cpu
-        return seconds, {"daemon CPU s": cpu, "bytes sent / size": upstream.sent().bytes / size}

@@ -1,0 +1,34 @@
+"""Whole images: fetched by curl, and read once through a mount with an empty cache."""
+
+import children
+from measure import settle
+
+READ = "dd if={} of=/dev/null bs=1M status=none"
+
+
+def curl(bench, url, then=None):
+    """Seconds of a download to a new file on the file system of the caches, and of what follows."""
+    with bench.scratch() as scratch:
+        settle()
+        file = scratch / "downloaded"
+        command = f"curl -sSf -o {file} {url}"
+        if then:
+            command += " && " + then.format(file)
+        return children.seconds(["sh", "-c", command])
+
+
+def cold_read(bench, side, upstream, directory, image, size, timeout=None):
+    """Seconds from the open to the last byte, with a new cache; and what it cost.
+
+    `size` is that of the image, or how much of it is read.
+    """
+    with bench.scratch() as scratch:
+        with side.mounted(upstream.url(directory), image, scratch) as mounted:
+            upstream.mark()
+            settle()
+            cpu = mounted.cpu_seconds()
+            command = READ.format(mounted.path(image)).split() + [f"count={size >> 20}"]
+            # A peer that comes to no 16 MiB/s has stopped.
+            seconds = children.seconds(command, timeout or 30 + (size >> 24))
+            cpu = mounted.cpu_seconds() - cpu
+        return seconds, {"daemon CPU s": cpu, "bytes sent / size": upstream.sent().bytes / size}

@@ -5,6 +5,7 @@
 #include <linux/limits.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/xattr.h>
 #include <unistd.h>
 
@@ -49,6 +50,17 @@ Result<UniqueFd> open_unnoticed_at(int dir, const std::string& name, int flags, 
   auto fd = open_at(dir, name, flags | O_NOATIME, mode);
   if (fd || fd.error().sys_errno != EPERM) return fd;
   return open_at(dir, name, flags, mode);
+}
+
+Result<UniqueFd> unnoticed_dir(int dir) {
+  UniqueFd mount(::open_tree(dir, "", AT_EMPTY_PATH | OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC));
+  if (!mount) return fail_errno("open_tree", errno);
+  struct mount_attr attributes {};
+  attributes.attr_set = MOUNT_ATTR_NOATIME;
+  attributes.attr_clr = MOUNT_ATTR__ATIME;  // the kernel wants it said that the old one goes
+  if (::mount_setattr(mount.get(), "", AT_EMPTY_PATH, &attributes, sizeof attributes) < 0)
+    return fail_errno("mount_setattr", errno);
+  return mount;
 }
 
 Result<struct stat> stat_at(int dir, const std::string& name) {

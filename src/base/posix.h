@@ -48,6 +48,10 @@ Result<UniqueFd> open_at(int dir, const std::string& name, int flags, mode_t mod
 // The same, and reading through it leaves the access time alone where that is permitted (the file's
 // owner and root): who works for the cache must not look like who uses an image.
 Result<UniqueFd> open_unnoticed_at(int dir, const std::string& name, int flags, mode_t mode = 0600);
+// Another way to the same directory: what is opened by it is read without a new access time, also
+// by who reads the file on our behalf and was not told to (the kernel, in passthrough). Needs
+// CAP_SYS_ADMIN.
+Result<UniqueFd> unnoticed_dir(int dir);
 Result<struct stat> stat_at(int dir, const std::string& name);  // never follows a symlink
 Result<struct stat> stat_fd(int fd);
 Result<struct statvfs> statvfs_fd(int fd);

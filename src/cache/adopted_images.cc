@@ -14,17 +14,31 @@ constexpr int kAfterAllOthers = 19;  // nice(2)
 
 }  // namespace
 
+bool AdoptedImages::settled(const CachedImage& image) {
+  if (image.settled()) return true;
+  auto record = records_.find(image.id());
+  bool settled = record && record->verified;
+  if (!settled) {
+    std::lock_guard lock(mutex_);
+    const auto at = begun_.find(image.id());
+    settled = at != begun_.end() && at->second.has_no_checksum && image.is(at->second.st);
+  }
+  if (settled) image.settle();
+  return settled;
+}
+
 bool AdoptedImages::claim(const CachedImage& image) {
   {
     std::lock_guard lock(mutex_);
-    if (auto at = begun_.find(image.id()); at != begun_.end() && image.is(at->second)) return false;
+    if (auto at = begun_.find(image.id()); at != begun_.end() && image.is(at->second.st))
+      return false;
   }
   if (auto record = records_.find(image.id()); record && record->verified) return false;
   std::lock_guard lock(mutex_);
-  auto [at, fresh] = begun_.try_emplace(image.id(), image.st());
+  auto [at, fresh] = begun_.try_emplace(image.id(), Begun{image.st()});
   if (fresh) return true;
-  if (image.is(at->second)) return false;
-  at->second = image.st();
+  if (image.is(at->second.st)) return false;
+  at->second = Begun{image.st()};
   return true;
 }
 
@@ -35,7 +49,7 @@ void AdoptedImages::release(const ImageId& id) {
 
 void AdoptedImages::has_no_checksum(const ImageId& id, const struct stat& st) {
   std::lock_guard lock(mutex_);
-  begun_.insert_or_assign(id, st);
+  begun_.insert_or_assign(id, Begun{st, true});
 }
 
 void AdoptedImages::verify(std::shared_ptr<const CachedImage> image, const ImageInfo& said) {
@@ -68,6 +82,8 @@ Status AdoptedImages::judge(const CachedImage& image, const ImageInfo& said) {
     }
     if (!expected) {
       spdlog::debug("{}: cached before, and no checksum is published for it", id.str());
+      has_no_checksum(id, image.st());
+      image.settle();
       return {};
     }
     if (!held) {
@@ -86,6 +102,7 @@ Status AdoptedImages::judge(const CachedImage& image, const ImageInfo& said) {
   }
   if (right()) {
     records_.set_verified(id, *expected);
+    image.settle();
     spdlog::info("{}: cached before, and its bytes have {}", id.str(), expected->tagged());
     return {};
   }
@@ -103,9 +120,10 @@ Status AdoptedImages::condemn(const CachedImage& image, const HeldImage& held,
   const auto before = posix::stat_at(layout_.dir(Place::kInvalid), image.id().str());
   if (auto moved = held.quarantine(why); !moved) return moved;
   records_.remove(image.id());
+  image.condemn();  // before the kernel drops its pages: what is read anew finds it
   spdlog::error(
       "{}; it was cached before, is moved to invalid/ now, and fetched anew by the next "
-      "open; who has it open keeps these bytes",
+      "open; who has it open gets EIO",
       why);
   uint64_t freed = counted_bytes(Place::kCached, held.st());
   if (before) freed += counted_bytes(Place::kInvalid, *before);

@@ -5,7 +5,9 @@
 // file where two first readers met. And a crash of ours between the rename and the row leaves a
 // file of which nothing is known. So the first open of an image without `verified` has it read
 // once, in the background: one image at a time, by a thread that goes after all others. What is
-// right is recorded as verified; what is wrong goes to invalid/, and the next open fetches it anew.
+// right is recorded as verified; what is wrong goes to invalid/, who has it open gets kCorrupt from
+// then on, and the next open fetches it anew. Until that is known the file itself is not given
+// away.
 //
 // Once per file and run of the daemon, when upstream publishes no checksum; again at the next open
 // when upstream did not answer.
@@ -45,6 +47,9 @@ class AdoptedImages {
         stop_(std::move(stop)),
         found_wrong_(std::move(found_wrong)) {}
 
+  // Nothing is left to be said against it: it was verified, or no checksum is published for it.
+  bool settled(const CachedImage& image);
+
   // Whether it is to be verified; true once for a file, so whoever is told calls verify() or
   // release() next.
   bool claim(const CachedImage& image);
@@ -66,7 +71,11 @@ class AdoptedImages {
   const std::stop_token stop_;
   const FoundWrong found_wrong_;
   std::mutex mutex_;
-  std::unordered_map<ImageId, struct stat> begun_;  // the file, as it was then
+  struct Begun {
+    struct stat st;  // the file, as it was then
+    bool has_no_checksum = false;
+  };
+  std::unordered_map<ImageId, Begun> begun_;
 };
 
 }  // namespace imgcachefs

@@ -160,6 +160,7 @@ Result<CacheLayout> CacheLayout::open(const std::string& cache_dir, Access acces
   if (auto locked = take_life_lock(life->get(), layout.maps_.get(), path); !locked)
     return fail(locked.error());
   if (auto locked = take_serving_lock(serving->get(), path); !locked) return fail(locked.error());
+  if (auto unnoticed = posix::unnoticed_dir(top)) layout.reading_ = std::move(*unnoticed);
   layout.life_lock_ = std::move(*life);
   layout.serving_lock_ = std::move(*serving);
   return layout;

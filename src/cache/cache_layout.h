@@ -46,6 +46,9 @@ class CacheLayout {
   static Result<CacheLayout> open(const std::string& cache_dir, Access access);
 
   int dir(Place place) const;  // a directory descriptor; owned by this. -1: not there (kTool)
+  // <cache_dir> again, to open images by that are to be read, and for nothing else: who reads them
+  // moves no access time (it says when an image was opened last), where the daemon may have it so.
+  int reading_dir() const { return reading_ ? reading_.get() : cached_.get(); }
   // The same, for a tool that has to put something there: made when it is missing. Not kCached.
   Result<UniqueFd> make_dir(Place place) const;
   const std::string& path() const { return path_; }
@@ -70,6 +73,7 @@ class CacheLayout {
   Status each(Place place, const std::function<Status(const posix::DirEntry&, ImageId)>& see) const;
 
   std::string path_;
+  UniqueFd reading_;  // none: not permitted
   UniqueFd cached_, incomplete_, invalid_, queue_, maps_;
   std::unique_ptr<std::mutex> names_mutex_ = std::make_unique<std::mutex>();
   UniqueFd life_lock_, serving_lock_;  // descriptors of their own: a flock belongs to an open file

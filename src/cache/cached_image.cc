@@ -9,24 +9,47 @@ namespace {
 
 class CachedHandle final : public ImageHandle {
  public:
-  CachedHandle(UniqueFd fd, uint64_t size) : fd_(std::move(fd)), size_(size) {}
+  CachedHandle(UniqueFd fd, uint64_t size, std::shared_ptr<const std::atomic<Standing>> standing)
+      : fd_(std::move(fd)), size_(size), standing_(std::move(standing)) {}
 
   void read(ByteRange range, ReadDone done) override {
+    if (*standing_ == Standing::kWrong)
+      return done(fail(ErrorKind::kCorrupt, "the cached image had a wrong checksum"));
     range = clip(range, size_);
     done(ImageBytes{fd_.get(), range.begin, range.size(), nullptr});
   }
-  int complete_fd() const override { return fd_.get(); }
+  int complete_fd() const override { return *standing_ == Standing::kWrong ? -1 : fd_.get(); }
+  int passthrough_fd() const override { return *standing_ == Standing::kSettled ? fd_.get() : -1; }
 
  private:
   const UniqueFd fd_;
   const uint64_t size_;
+  const std::shared_ptr<const std::atomic<Standing>> standing_;
 };
 
 }  // namespace
 
 CachedImage::CachedImage(const CacheLayout& layout, CacheRecords& records, ImageId id,
                          uint64_t serial, const struct stat& st)
-    : layout_(layout), records_(records), id_(std::move(id)), serial_(serial), st_(st) {}
+    : layout_(layout),
+      records_(records),
+      id_(std::move(id)),
+      serial_(serial),
+      st_(st),
+      standing_(std::make_shared<std::atomic<Standing>>(Standing::kOpen)) {}
+
+void CachedImage::settle() const {
+  auto open = Standing::kOpen;
+  standing_->compare_exchange_strong(open, Standing::kSettled);
+}
+
+void CachedImage::condemn() const {
+  *standing_ = Standing::kWrong;
+}
+
+bool CachedImage::settled() const {
+  return *standing_ == Standing::kSettled;
+}
 
 bool CachedImage::is(const struct stat& st) const {
   return posix::untouched(st_, st);
@@ -62,7 +85,7 @@ Result<std::unique_ptr<ImageHandle>> CachedImage::open() const {
   const auto stale = [&] {
     return fail(ErrorKind::kStale, fmt::format("{}: not the file it was", id_.str()));
   };
-  auto fd = posix::open_unnoticed_at(dir, id_.str(), O_RDONLY | O_NOFOLLOW);
+  auto fd = posix::open_unnoticed_at(layout_.reading_dir(), id_.str(), O_RDONLY | O_NOFOLLOW);
   if (!fd) return fd.error().kind == ErrorKind::kNotFound ? stale() : fail(fd.error());
   Status locked = lock_in_use(fd->get());
   if (!locked) return fail(locked.error().in(id_.str()));
@@ -70,7 +93,8 @@ Result<std::unique_ptr<ImageHandle>> CachedImage::open() const {
   auto there = posix::stat_at(dir, id_.str());
   auto opened = posix::stat_fd(fd->get());
   if (!there || !opened || !is(*there) || !is(*opened)) return stale();
-  return std::make_unique<CachedHandle>(std::move(*fd), static_cast<uint64_t>(st_.st_size));
+  return std::make_unique<CachedHandle>(std::move(*fd), static_cast<uint64_t>(st_.st_size),
+                                        standing_);
 }
 
 }  // namespace imgcachefs

@@ -1,7 +1,13 @@
 // CachedImage: an image that is whole and verified on disk. Its handle is a descriptor and nothing
 // else: a read takes no lock and asks nobody.
+//
+// What Glance cached, or was left by a crash, is held against upstream's checksum after its first
+// open (adopted_images.h). Until it is settled that nothing will be said against it, its file is
+// not given away (ImageHandle::passthrough_fd); when it turns out wrong, the handles of that time
+// answer kCorrupt.
 #pragma once
 
+#include <atomic>
 #include <memory>
 
 #include "cache/cache_layout.h"
@@ -9,6 +15,8 @@
 #include "cache/image.h"
 
 namespace imgcachefs {
+
+enum class Standing { kOpen, kSettled, kWrong };
 
 class CachedImage final : public Image {
  public:
@@ -25,6 +33,11 @@ class CachedImage final : public Image {
   const struct stat& st() const { return st_; }
   bool is(const struct stat& st) const;  // the same file, untouched since
 
+  // For good, either of them.
+  void settle() const;   // verified, or nothing is published to verify it by
+  void condemn() const;  // its checksum is wrong
+  bool settled() const;
+
   // kStale: the file is gone or another by now. Holds it with a shared flock while open.
   Result<std::unique_ptr<ImageHandle>> open() const;
 
@@ -34,6 +47,7 @@ class CachedImage final : public Image {
   const ImageId id_;
   const uint64_t serial_;
   const struct stat st_;
+  const std::shared_ptr<std::atomic<Standing>> standing_;
 };
 
 }  // namespace imgcachefs

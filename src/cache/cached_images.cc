@@ -101,6 +101,7 @@ Status CachedImages::heard(const CachedImage& image, const Result<ImageInfo>& sa
 
 void CachedImages::open_file(const std::shared_ptr<CachedImage>& image, const ImageInfo* said,
                              const OpenDone& done) {
+  const bool settled = adopted_.settled(*image);
   auto handle = image->open();
   const bool opened = handle.has_value();
   if (opened) {
@@ -110,7 +111,7 @@ void CachedImages::open_file(const std::shared_ptr<CachedImage>& image, const Im
     table_.forget_cached(image->id());
   }
   done(std::move(handle));
-  if (opened) have_verified(image, said);
+  if (opened && !settled) have_verified(image, said);
 }
 
 void CachedImages::have_verified(const std::shared_ptr<CachedImage>& image, const ImageInfo* said) {

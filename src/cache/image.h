@@ -80,6 +80,10 @@ class ImageHandle {
   // The file with all bytes of the image, or -1 while it is incomplete: a read of it needs no
   // daemon.
   virtual int complete_fd() const = 0;
+
+  // The same file, when it may be given away: whoever has it mapped cannot be told any more that
+  // its bytes are wrong. -1: it may not.
+  virtual int passthrough_fd() const { return -1; }
 };
 
 }  // namespace imgcachefs

@@ -52,8 +52,8 @@ Status serve(const MountOptions& options, StartSignal& start) {
   if (!store) return fail(store.error());
 
   ImageFs fs(**store, upstream.stats(),
-             {IMGCACHEFS_VERSION, options.source, options.store.cache_dir, "off"},
-             {options.uid, options.gid, options.mode});
+             {IMGCACHEFS_VERSION, options.source, options.store.cache_dir},
+             {options.uid, options.gid, options.mode}, options.passthrough);
   fs.on_ready([&] {
     spdlog::info("{} is mounted at {}, cache {}", options.source, options.mountpoint,
                  options.store.cache_dir);

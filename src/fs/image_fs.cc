@@ -9,7 +9,9 @@
 
 #include "base/log.h"
 #include "fs/control_directory.h"
+#include "fs/init_reply.h"
 #include "fs/metrics_page.h"
+#include "fs/open_reply.h"
 #include "fs/parked.h"
 #include "fs/status_page.h"
 
@@ -54,14 +56,15 @@ void reply_xattr_text(fuse_req_t request, const std::string& text, size_t size) 
 }  // namespace
 
 ImageFs::ImageFs(ImageStore& store, const UpstreamStats& upstream, MountFacts facts,
-                 Ownership ownership)
+                 Ownership ownership, bool passthrough)
     : store_(store),
       tree_(tree_of(store)),
       upstream_(upstream),
       facts_(std::move(facts)),
       ownership_(ownership),
       mounted_at_(std::chrono::system_clock::now()),
-      errors_(redacted_url(facts_.source)) {}
+      errors_(redacted_url(facts_.source)),
+      backing_files_(passthrough) {}
 
 void ImageFs::init(fuse_conn_info& connection) {
   auto want = [&](unsigned capability) { connection.want |= connection.capable & capability; };
@@ -75,6 +78,7 @@ void ImageFs::init(fuse_conn_info& connection) {
   // Readers that hang on a silent upstream must leave room for all others.
   connection.max_background = 16384;
   connection.congestion_threshold = 16000;
+  ask_for_passthrough(connection, backing_files_);
   if (ready_) ready_();
 }
 
@@ -152,13 +156,15 @@ void ImageFs::getattr(fuse_req_t request, uint64_t node) {
 }
 
 void ImageFs::reply_open(fuse_req_t request, fuse_file_info reply, OpenFile::What what) {
+  const auto* image = std::get_if<OpenImage>(&what);
+  const int backing_id = image != nullptr && image->backing ? image->backing->id() : 0;
   reply.fh = files_.add(std::move(what));
-  if (fuse_reply_open(request, &reply) < 0) files_.remove(reply.fh);
+  if (reply_opened(request, reply, backing_id) < 0) files_.remove(reply.fh);
 }
 
 std::string ImageFs::page_text(uint64_t node) const {
   const StoreStatus status = store_.status();
-  if (node == node::kStatus) return status_page(facts_, status, upstream_);
+  if (node == node::kStatus) return status_page(facts_, backing_files_.on(), status, upstream_);
   return metrics_page(facts_, status, upstream_, {hit_bytes_, miss_bytes_, errors_.counts()});
 }
 
@@ -184,13 +190,15 @@ void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file
   }
   auto parked = Parked::park(request, departures_);
   store_.open_image(
-      image, [this, parked, image, file](Result<std::unique_ptr<ImageHandle>> handle) {
+      image, [this, parked, image, node, file](Result<std::unique_ptr<ImageHandle>> handle) {
         fuse_req_t waiting = parked->claim();
         if (!waiting) return;
         if (!handle) return reply_error(waiting, "open", image->id().str(), handle.error());
         fuse_file_info reply = file;
         reply.keep_cache = 1;  // a node is one version of the image: what is cached of it is right
-        reply_open(waiting, reply, OpenImage{image, image->attr().size, std::move(*handle)});
+        auto backing = backing_files_.open(node, (*handle)->passthrough_fd());
+        reply_open(waiting, reply,
+                   OpenImage{image, image->attr().size, std::move(*handle), std::move(backing)});
       });
 }
 

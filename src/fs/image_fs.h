@@ -11,6 +11,7 @@
 
 #include "cache/image_store.h"
 #include "fs/attributes.h"
+#include "fs/backing_files.h"
 #include "fs/departures.h"
 #include "fs/error_log.h"
 #include "fs/fuse.h"
@@ -24,10 +25,14 @@ namespace imgcachefs {
 
 class ImageFs {
  public:
-  ImageFs(ImageStore& store, const UpstreamStats& upstream, MountFacts facts, Ownership ownership);
+  ImageFs(ImageStore& store, const UpstreamStats& upstream, MountFacts facts, Ownership ownership,
+          bool passthrough);
 
   // Called once the kernel has said hello: from then on requests are answered.
   void on_ready(std::function<void()> hook) { ready_ = std::move(hook); }
+
+  // Which open images the kernel reads by itself. To be ended before the session is.
+  BackingFiles& backing_files() { return backing_files_; }
 
   // No reply is made of its own accord after this: for the end, when the store is shut down.
   void stop() { departures_.stop(); }
@@ -69,6 +74,7 @@ class ImageFs {
   ErrorLog errors_;
   std::atomic<uint64_t> hit_bytes_{0}, miss_bytes_{0};  // see RequestFigures
   NodeTable nodes_;
+  BackingFiles backing_files_;
   OpenFiles files_;
   Departures departures_;
 };

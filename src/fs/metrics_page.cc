@@ -65,7 +65,9 @@ std::string metrics_page(const MountFacts& facts, const StoreStatus& store,
                  {{"op", error.operation}, {"errno", error.errno_name}});
   page.counter("cache_hits_total", "Opens of cached images.", c.hits);
   page.counter("cache_misses_total", "Opens of images that were not cached.", c.misses);
-  page.counter("cache_hit_bytes_total", "Bytes read from images that were cached when opened.",
+  page.counter("cache_hit_bytes_total",
+               "Bytes read from images that were cached when opened, but for those the kernel read "
+               "by itself (passthrough, page cache).",
                requests.hit_bytes);
   page.counter("cache_miss_bytes_total", "Bytes read from images that were not cached when opened.",
                requests.miss_bytes);

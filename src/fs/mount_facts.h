@@ -9,7 +9,6 @@ struct MountFacts {
   std::string version;
   std::string source;  // as given: what is refused in it are passwords, so it may be shown
   std::string cache_dir;
-  std::string passthrough;  // "on" or "off": what is done, not what was asked for
 };
 
 }  // namespace imgcachefs

@@ -69,7 +69,9 @@ void MountSession::Destroy::operator()(fuse_session* session) const {
   fuse_session_destroy(session);
 }
 
-MountSession::~MountSession() = default;
+MountSession::~MountSession() {
+  fs_.backing_files().end();  // what is still open here goes later, and the device before it
+}
 
 Result<std::unique_ptr<MountSession>> MountSession::mount(const MountOptions& options,
                                                           ImageFs& fs) {
@@ -81,16 +83,17 @@ Result<std::unique_ptr<MountSession>> MountSession::mount(const MountOptions& op
   fuse_args arguments = FUSE_ARGS_INIT(3, argv.data());
 
   const fuse_lowlevel_ops operations = fuse_operations();
-  std::unique_ptr<MountSession> session(new MountSession);
+  std::unique_ptr<MountSession> session(new MountSession(fs));
   session->session_.reset(fuse_session_new(&arguments, &operations, sizeof operations, &fs));
   fuse_opt_free_args(&arguments);
   if (!session->session_) return fail(ErrorKind::kInvalid, "libfuse refuses the mount options");
   if (fuse_session_mount(session->session_.get(), options.mountpoint.c_str()) != 0)
     return fail(ErrorKind::kIo, fmt::format("cannot mount at {}", options.mountpoint));
-  if (auto allowed = allow_parallel_lookups(session->session_.get()); !allowed) {
+  if (auto amended = amend_init_reply(session->session_.get()); !amended) {
     fuse_session_unmount(session->session_.get());
-    return fail(allowed.error());
+    return fail(amended.error());
   }
+  fs.backing_files().begin(kernel_backing_ids(fuse_session_fd(session->session_.get())));
   session->mountpoint_ = options.mountpoint;
   if (auto mount = mounted_at(options.mountpoint)) session->device_ = mount->device;
   return session;

@@ -23,7 +23,8 @@ namespace imgcachefs {
 class MountSession {
  public:
   // Mounts; requests queue up until serve(). libfuse writes what it has to say of a failure to
-  // stderr. The signals that end the mount must be blocked already (block_end_signals()).
+  // stderr. `fs` outlives it. The signals that end the mount must be blocked already
+  // (block_end_signals()).
   static Result<std::unique_ptr<MountSession>> mount(const MountOptions& options, ImageFs& fs);
   ~MountSession();
   MountSession(const MountSession&) = delete;
@@ -38,11 +39,12 @@ class MountSession {
   void drop_pages(uint64_t node);
 
  private:
-  MountSession() = default;
+  explicit MountSession(ImageFs& fs) : fs_(fs) {}
 
   struct Destroy {
     void operator()(fuse_session* session) const;
   };
+  ImageFs& fs_;
   std::unique_ptr<fuse_session, Destroy> session_;
   std::string mountpoint_;
   dev_t device_ = 0;  // of the mounted file system

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "cache/image.h"
+#include "fs/backing_files.h"
 
 #if defined(__SANITIZE_THREAD__)
 #include <sanitizer/tsan_interface.h>
@@ -26,6 +27,7 @@ struct OpenImage {
   std::shared_ptr<Image> image;
   uint64_t size = 0;  // of the image
   std::unique_ptr<ImageHandle> handle;
+  std::shared_ptr<const BackingFile> backing;  // how the kernel reads it
 };
 
 struct OpenPage {

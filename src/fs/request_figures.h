@@ -13,7 +13,8 @@ struct ErrorCount {
   uint64_t count;
 };
 
-// Since the mount. Reads that the kernel answers from its page cache never come here.
+// Since the mount. Reads that the kernel answers by itself, from its page cache or in passthrough,
+// never come here.
 struct RequestFigures {
   uint64_t hit_bytes = 0;   // read from images that were cached when opened
   uint64_t miss_bytes = 0;  // read from others

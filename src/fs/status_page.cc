@@ -5,7 +5,7 @@
 
 namespace imgcachefs {
 
-std::string status_page(const MountFacts& facts, const StoreStatus& store,
+std::string status_page(const MountFacts& facts, bool passthrough, const StoreStatus& store,
                         const UpstreamStats& upstream) {
   using Json = nlohmann::ordered_json;
   Json fills = Json::array();
@@ -33,7 +33,7 @@ std::string status_page(const MountFacts& facts, const StoreStatus& store,
       {"max_size", store.max_size},
       {"used", store.space.used},
       {"chunk_size", store.chunk_size},
-      {"passthrough", facts.passthrough},
+      {"passthrough", passthrough ? "on" : "off"},
       {"images",
        {{"cached", store.cached},
         {"incomplete", store.incomplete},

@@ -11,8 +11,9 @@
 
 namespace imgcachefs {
 
-// Sizes in bytes, rates in bytes per second, all plain integers.
-std::string status_page(const MountFacts& facts, const StoreStatus& store,
+// Sizes in bytes, rates in bytes per second, all plain integers. `passthrough`: what is done, not
+// what was asked for.
+std::string status_page(const MountFacts& facts, bool passthrough, const StoreStatus& store,
                         const UpstreamStats& upstream);
 
 }  // namespace imgcachefs

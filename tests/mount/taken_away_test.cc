@@ -23,12 +23,13 @@ namespace files = std::filesystem;
 
 constexpr size_t kSize = (2 << 20) + 77;
 
-class TakenAway : public testing::Test {
+// With the kernel's page cache, or with the file itself (passthrough).
+class TakenAway : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     server_.put("/image", Content::of(right_));
     server_.put("/SHA256SUMS", Content::of(sums_line("image", right_)));
-    mount_.emplace(MountSpec{.source = server_.url(), .options = {"retries=1"}});
+    mount_.emplace(MountSpec{.source = server_.url(), .options = {"retries=1", GetParam()}});
     ASSERT_TRUE(read().bytes == right_);
     ASSERT_EQ(mount_->xattr("image", "state"), "cached");
   }
@@ -56,7 +57,7 @@ class TakenAway : public testing::Test {
   std::optional<Mounted> mount_;
 };
 
-TEST_F(TakenAway, WhatVerifyMovedToInvalidIsNotOpenedAgain) {
+TEST_P(TakenAway, WhatVerifyMovedToInvalidIsNotOpenedAgain) {
   for (int round = 0; round < 3; ++round) {  // before, and in the middle of, what is believed
     UniqueFd fd = opened_and_believed();
     {
@@ -82,7 +83,7 @@ TEST_F(TakenAway, WhatVerifyMovedToInvalidIsNotOpenedAgain) {
   }
 }
 
-TEST_F(TakenAway, AFileThatIsPutInItsPlaceIsTheOneThatIsOpened) {
+TEST_P(TakenAway, AFileThatIsPutInItsPlaceIsTheOneThatIsOpened) {
   for (int round = 0; round < 3; ++round) {
     UniqueFd fd = opened_and_believed();
     const ino_t before = inode_now();
@@ -101,6 +102,9 @@ TEST_F(TakenAway, AFileThatIsPutInItsPlaceIsTheOneThatIsOpened) {
     EXPECT_TRUE(read().bytes == right_);  // fetched anew
   }
 }
+
+INSTANTIATE_TEST_SUITE_P(Both, TakenAway, testing::Values("passthrough=auto", "passthrough=off"),
+                         [](const auto& info) { return std::string(info.param).substr(12); });
 
 }  // namespace
 }  // namespace imgcachefs::test

@@ -13,12 +13,18 @@ namespace imgcachefs::test {
 
 class SmallFileSystem {
  public:
-  // "tmpfs" (12 MiB), "ext4" (16 MiB), or "ramfs", which has no attributes and no bound; `options`:
+  // "tmpfs" (12 MiB), "ext4" (16 MiB), "overlay" (over a tmpfs), or "ramfs", which has no
+  // attributes, no O_DIRECT and no bound; `options`:
   // of mount(8), as "noatime".
   explicit SmallFileSystem(const std::string& type, const std::string& options = "rw") {
     std::string commands = "set -e; mkdir \"$1/fs\"; ";
     if (type == "tmpfs")
       commands += "mount -t tmpfs -o \"size=12M,$2\" none \"$1/fs\"";
+    else if (type == "overlay")
+      commands +=
+          "mkdir \"$1/below\"; mount -t tmpfs none \"$1/below\"; cd \"$1/below\"; "
+          "mkdir lower upper work; mount -t overlay "
+          "-o \"lowerdir=lower,upperdir=upper,workdir=work,$2\" none \"$1/fs\"";
     else if (type == "ramfs")
       commands += "mount -t ramfs -o \"$2\" none \"$1/fs\"";
     else
@@ -30,7 +36,7 @@ class SmallFileSystem {
     EXPECT_TRUE(made.ok()) << "a file system could not be mounted (root is needed): "
                            << made.describe();
   }
-  ~SmallFileSystem() { run({"umount", "-l", dir_.file("fs")}); }
+  ~SmallFileSystem() { run({"umount", "-l", "-q", dir_.file("fs"), dir_.file("below")}); }
   SmallFileSystem(const SmallFileSystem&) = delete;
   SmallFileSystem& operator=(const SmallFileSystem&) = delete;
 

@@ -89,6 +89,13 @@ class AdoptedImagesTest : public testing::TestWithParam<const char*> {
     }
     return all;
   }
+  static std::optional<ErrorKind> read_error(ImageHandle& handle) {
+    std::promise<std::optional<ErrorKind>> answer;
+    handle.read({0, 1}, [&](Result<ImageBytes> got) {
+      answer.set_value(got ? std::nullopt : std::optional(got.error().kind));
+    });
+    return answer.get_future().get();
+  }
   bool eventually(const std::function<bool()>& condition) {
     const auto until = std::chrono::steady_clock::now() + kPatience;
     while (!condition() && std::chrono::steady_clock::now() < until)
@@ -164,8 +171,10 @@ TEST_P(AdoptedImagesTest, AWrongOneMakesWayAndTheNextOpenIsRight) {
     EXPECT_THAT(user_error("invalid/" + name), HasSubstr("wrong checksum"));
     EXPECT_FALSE(row(name));
     EXPECT_EQ(store_->status().counters.verify_failures, 1u);
-    // Who has it open keeps what he has, and the old node opens nothing any more.
-    EXPECT_EQ(read_all(*handle, bytes.size()), harmed);
+    // Who has it open gets no more of it, and the old node opens nothing any more.
+    EXPECT_EQ(handle->complete_fd(), -1);
+    EXPECT_EQ(handle->passthrough_fd(), -1);
+    EXPECT_EQ(read_error(*handle), ErrorKind::kCorrupt);
     EXPECT_EQ(open(old).error().kind, ErrorKind::kStale);
 
     auto fresh = lookup(name);

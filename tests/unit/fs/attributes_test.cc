@@ -85,7 +85,7 @@ TEST(ImageXattrs, ThatHaveNothingToSayAreAbsent) {
 }
 
 TEST(RootXattrs, NameCacheSourceAndVersion) {
-  const Xattrs xattrs = root_xattrs({"1.2", "http://h/", "/cache", "off"});
+  const Xattrs xattrs = root_xattrs({"1.2", "http://h/", "/cache"});
   EXPECT_EQ(*find_xattr(xattrs, "user.imgcachefs.version"), "1.2");
   EXPECT_EQ(*find_xattr(xattrs, "user.imgcachefs.source"), "http://h/");
   EXPECT_EQ(*find_xattr(xattrs, "user.imgcachefs.cache_dir"), "/cache");

@@ -31,17 +31,17 @@ StoreStatus some_status() {
   return status;
 }
 
-const MountFacts kFacts{"1.2", "http://h/", "/c\xff", "off"};
+const MountFacts kFacts{"1.2", "http://h/", "/c\xff"};
 
 TEST(StatusPage, HasTheKeysOfTheContractAndNoOther) {
   UpstreamStats upstream;
   upstream.requests = 7;
   upstream.bytes = 8;
   upstream.errors = 9;
-  auto page = nlohmann::json::parse(status_page(kFacts, some_status(), upstream));
+  auto page = nlohmann::json::parse(status_page(kFacts, true, some_status(), upstream));
   auto expected = nlohmann::json::parse(R"({
     "version": "1.2", "source": "http://h/", "cache_dir": "/c\ufffd", "driver": "sqlite",
-    "max_size": 2000, "used": 400, "chunk_size": 65536, "passthrough": "off",
+    "max_size": 2000, "used": 400, "chunk_size": 65536, "passthrough": "on",
     "images": {"cached": 2, "incomplete": 1, "invalid": 0, "queued": 4},
     "hits": 11, "misses": 12, "upstream": {"requests": 7, "bytes": 8, "errors": 9},
     "fills": [{"image_id": "a\"b", "size": 100, "cached_bytes": 50, "rate": 3, "whole": true}],
@@ -52,7 +52,7 @@ TEST(StatusPage, HasTheKeysOfTheContractAndNoOther) {
 }
 
 TEST(StatusPage, WithoutFillsHasAnEmptyList) {
-  auto page = nlohmann::json::parse(status_page({}, {}, UpstreamStats{}));
+  auto page = nlohmann::json::parse(status_page({}, false, {}, UpstreamStats{}));
   EXPECT_TRUE(page["fills"].is_array());
   EXPECT_TRUE(page["fills"].empty());
 }

@@ -16,7 +16,7 @@ class CachedHandle final : public ImageHandle {
     if (*standing_ == Standing::kWrong)
       return done(fail(ErrorKind::kCorrupt, "the cached image had a wrong checksum"));
     range = clip(range, size_);
-    done(ImageBytes{fd_.get(), range.begin, range.size(), nullptr});
+    done(ImageBytes::in_file(fd_.get(), range));
   }
   int complete_fd() const override { return *standing_ == Standing::kWrong ? -1 : fd_.get(); }
   int passthrough_fd() const override { return *standing_ == Standing::kSettled ? fd_.get() : -1; }

@@ -4,7 +4,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cstring>
 
 #include "base/log.h"
 
@@ -16,7 +15,14 @@ namespace {
 constexpr uint64_t kHeaderBytes = 3 << 19;  // 1.5 MiB
 constexpr uint32_t kHeaderChunks = 4;
 
+constexpr uint64_t kNearBytes = 2 << 20;
+
 }  // namespace
+
+// The kernel reads ahead of a reader, and not always in order.
+bool Fill::jumps(ByteRange range, const Reader& reader) const {
+  return range.begin > reader.next + kNearBytes || range.begin + kNearBytes < reader.next;
+}
 
 bool Fill::goes_on(const Reader& reader) const {
   if (context_.config.verify == VerifyMode::kBeforeRead) return true;
@@ -34,20 +40,21 @@ bool Fill::goes_on(const Reader& reader) const {
 
 void Fill::read(ByteRange range, Reader& reader, ImageHandle::ReadDone done) {
   range = clip(range, info_.size);
-  if (const int fd = complete_fd(); fd >= 0)
-    return done(ImageBytes{fd, range.begin, range.size(), nullptr});
+  if (const int fd = complete_fd(); fd >= 0) return done(ImageBytes::in_file(fd, range));
   Actions actions;
   {
     std::lock_guard lock(mutex_);
     // Asked again: since the first look it may have been committed.
     if (const int fd = complete_fd(); fd >= 0) {
-      actions.answers.push_back(
-          {std::move(done), ImageBytes{fd, range.begin, range.size(), nullptr}, {}, {}});
+      actions.answers.push_back({std::move(done), ImageBytes::in_file(fd, range)});
     } else if (range.empty() && info_.size > 0) {
-      actions.answers.push_back({std::move(done), ImageBytes{-1, 0, 0, nullptr}, {}, {}});
+      actions.answers.push_back({std::move(done), ImageBytes{}});
     } else {
       reader.asked += range.size();
       const ChunkRange chunks = map_.touching(range);
+      if (jumps(range, reader) && map_.find(ChunkMap::State::kAbsent, chunks, 1))
+        flow_.disturbed(std::chrono::steady_clock::now());
+      reader.next = range.end;
       settle(Waiter{range, chunks, std::move(done), false}, actions);
       if (goes_on(reader)) start_background(chunks.last, actions);
     }
@@ -82,7 +89,7 @@ void Fill::settle_wholes(const Status& status, Actions& actions) {
 
 void Fill::settle(Waiter waiter, Actions& actions) {
   if (dead_) {
-    actions.answers.push_back({std::move(waiter.done), fail(*dead_), {}, {}});
+    actions.answers.push_back({std::move(waiter.done), fail(*dead_)});
     return;
   }
   // From the start each time: in a window, chunks that were here may have been forgotten.
@@ -141,20 +148,10 @@ void Fill::want(ChunkRange chunks, Actions& actions) {
 }
 
 void Fill::answer(Waiter waiter, Actions& actions) {
-  if (!around_) {
-    actions.answers.push_back(
-        {std::move(waiter.done),
-         ImageBytes{file_->fd(), waiter.range.begin, waiter.range.size(), nullptr},
-         waiter.range,
-         {},
-         true});
-    return;
-  }
-  std::vector<WindowChunk> chunks;
-  for (uint32_t chunk = waiter.chunks.first; chunk < waiter.chunks.last; ++chunk)
-    chunks.push_back(window_.at(chunk));
-  actions.answers.push_back(
-      {std::move(waiter.done), ImageBytes{}, waiter.range, std::move(chunks)});
+  if (auto bytes = window_.read(map_, waiter.range))
+    actions.answers.push_back({std::move(waiter.done), std::move(*bytes)});
+  else
+    actions.answers.push_back({std::move(waiter.done), ImageBytes{}, waiter.range, true});
 }
 
 void Fill::wake(uint32_t chunk, Actions& actions) {
@@ -167,27 +164,15 @@ void Fill::wake(uint32_t chunk, Actions& actions) {
 
 void Fill::fail_waiters(const Error& error, Actions& actions) {
   for (auto& [chunk, waiter] : std::exchange(waiting_, {}))
-    actions.answers.push_back({std::move(waiter.done), fail(error), {}, {}});
+    actions.answers.push_back({std::move(waiter.done), fail(error)});
   for (Waiter& waiter : std::exchange(held_, {}))
-    actions.answers.push_back({std::move(waiter.done), fail(error), {}, {}});
+    actions.answers.push_back({std::move(waiter.done), fail(error)});
 }
 
 void Fill::perform(Actions actions) {
   for (auto& job : actions.then) job();
   for (Actions::Answer& answer : actions.answers) {
-    if (!answer.window.empty()) {
-      const size_t size = answer.range.size();
-      auto bytes = std::make_shared_for_overwrite<std::byte[]>(size);
-      uint64_t at = answer.range.begin;
-      for (const WindowChunk& chunk : answer.window) {
-        const uint64_t inside = at % map_.chunk_size();  // constant: no lock needed
-        const uint64_t n = std::min<uint64_t>(chunk->size() - inside, answer.range.end - at);
-        std::memcpy(bytes.get() + (at - answer.range.begin), chunk->data() + inside, n);
-        at += n;
-      }
-      answer.result = ImageBytes{-1, 0, size, std::move(bytes)};
-    }
-    if (answer.from_incomplete && !complete_) {
+    if (answer.from_incomplete) {
       if (auto read = read_incomplete(answer); !read) {
         go_around(read.error());
         ask_again(std::move(answer));
@@ -202,14 +187,18 @@ void Fill::perform(Actions actions) {
 // descriptor would be read by somebody else, after the look.
 Status Fill::read_incomplete(Actions::Answer& answer) {
   const size_t size = answer.range.size();
-  auto bytes = std::make_shared_for_overwrite<std::byte[]>(size);
+  if (complete_) {
+    answer.result = ImageBytes::in_file(file_->fd(), answer.range);
+    return {};
+  }
+  auto bytes = context_.buffers.take(size);
   auto n = posix::read_at(file_->fd(), {bytes.get(), size}, answer.range.begin);
   const bool ours = file_->intact();
   if (!n) return fail(n.error());
   if (!ours || *n != size)
     return fail(ErrorKind::kStale,
                 "another program has begun to fill incomplete/" + info_.id.str());
-  answer.result = ImageBytes{-1, 0, size, std::move(bytes)};
+  answer.result = ImageBytes{-1, 0, size, {{std::move(bytes), size}}};
   return {};
 }
 

@@ -3,18 +3,16 @@
 // Readers ask for ranges of bytes; chunks come from transfers; a Fill brings the two together. It
 // has four things going on, all of them under one mutex and none of them waiting under it:
 //
-//   readers      settle(): a read whose chunks are all here is answered; else it is put down under
-//   its
-//                first missing chunk, after the missing ones were claimed and asked for. Whoever
-//                lands a chunk settles its waiters again. No thread waits with a reader.
-//   transfers    A demand transfer brings what a reader lacks, a background one the next segment of
-//   the
-//                rest. Segments are short, about a quarter of a second at the rate last seen, so a
-//                reader who needs a byte in the middle of one waits for it rather than fetch it
-//                twice. Upstream without ranges: one pass over the whole image, landing what is
-//                missing.
-//   digest       A frontier moves over the chunks in order, as they come, and hashes what is in the
-//                file. It starts when it is clear that the whole image will be needed.
+//   readers      settle(): a read whose chunks are all here is answered; else it is put down
+//                under its first missing chunk, after the missing ones were claimed and asked for.
+//                Whoever lands a chunk settles its waiters again. No thread waits with a reader.
+//   transfers    A demand transfer brings what a reader lacks, a background one the next segment
+//                of the rest (flow.h), so short that a reader who needs a byte in the middle of
+//                one waits for it rather than fetch it twice. Upstream without ranges: one pass
+//                over the whole image, landing what is missing.
+//   digest       A frontier moves over the chunks in order, as they come, and hashes what is in
+//                memory still (ChunkWindow) or in the file. It starts when it is clear that the
+//                whole image will be needed.
 //   commit       When all chunks are here and the digest is right: stable storage, rename, index.
 //
 // Holding back. "No program that reads the whole image gets its last byte before the checksum was
@@ -30,16 +28,13 @@
 // streams through the window once more before the held read is answered.
 //
 // The body is in several files: fill.cc (readers), fill_life.cc (making, end, saved map, figures),
-// fill_transfer.cc and fill_pass.cc (transfers,
-// with fill_sinks.h), fill_space.cc (room), fill_around.cc, fill_verify.cc (digest, commit, chunks
-// of an earlier run).
+// fill_transfer.cc and fill_pass.cc (transfers, with fill_sinks.h), fill_space.cc (room),
+// fill_around.cc, fill_verify.cc (digest, commit, chunks of an earlier run).
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
-#include <deque>
-#include <map>
 #include <mutex>
 #include <optional>
 #include <stop_token>
@@ -48,9 +43,12 @@
 
 #include "base/digest.h"
 #include "base/worker_pool.h"
+#include "cache/chunk_buffers.h"
 #include "cache/chunk_map.h"
 #include "cache/chunk_map_file.h"
+#include "cache/chunk_window.h"
 #include "cache/delivered.h"
+#include "cache/flow.h"
 #include "cache/image.h"
 #include "cache/image_file.h"
 #include "cache/space_budget.h"
@@ -90,6 +88,7 @@ struct FillContext {
   Upstream& upstream;
   SpaceBudget& budget;
   TransferQueue& transfers;
+  ChunkBuffers& buffers;
   WorkerPool& workers;  // hashing and the local disk
   WorkerPool& askers;   // questions to upstream
   Throttle& throttle;
@@ -110,6 +109,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   // goes on.
   struct Reader {
     uint64_t asked = 0;  // bytes
+    uint64_t next = 0;   // where it would go on
   };
 
   // Never waits; see ImageHandle::read.
@@ -155,15 +155,13 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
     ImageHandle::ReadDone done;
     bool held = false;  // is to be held for the commit, whatever it asks for
   };
-  using WindowChunk = std::shared_ptr<const std::vector<std::byte>>;
   // What is decided under the mutex and done after it.
   struct Actions {
     struct Answer {
       ImageHandle::ReadDone done;
       Result<ImageBytes> result;
-      ByteRange range;                  // with `window`: what to copy together
-      std::vector<WindowChunk> window;  // of these chunks
-      bool from_incomplete = false;     // `result` is to be read from a file that others may harm
+      ByteRange range = {};
+      bool from_incomplete = false;  // `range` is to be read from a file that others may harm
     };
     std::vector<Answer> answers;
     std::vector<std::function<void()>> then;
@@ -186,6 +184,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void fail_waiters(const Error& error, Actions& actions);
   void settle_wholes(const Status& status, Actions& actions);
   bool goes_on(const Reader& reader) const;
+  bool jumps(ByteRange range, const Reader& reader) const;
   void perform(Actions actions);  // without mutex_
   // Reads what is in the file; kStale when it is not ours any more, and then nothing is answered.
   Status read_incomplete(Actions::Answer& answer);
@@ -198,6 +197,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void pump_background(Actions& actions);
   std::optional<ChunkRange> next_segment() const;
   uint32_t segment_chunks() const;
+  bool one_more_stream() const;
   void submit_background(Actions& actions);
   void submit_demand(ChunkRange chunks, Actions& actions);
   void transfer(ChunkMap::Claim claim, Priority priority, std::stop_token stop);
@@ -207,7 +207,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   bool ends_the_fill(const Result<ReadOutcome>& outcome);
   bool someone_waits_in(ChunkRange chunks) const;  // with mutex_ held
   // False: this transfer is of no use any more. `space` pays for the chunk.
-  bool landed(uint32_t chunk, unsigned generation, uint64_t checksum, WindowChunk bytes,
+  bool landed(uint32_t chunk, unsigned generation, uint64_t checksum, SharedBytes bytes,
               SpaceReservation& space);
   void note_rate(uint64_t bytes);
 
@@ -271,8 +271,8 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   std::optional<Error> around_because_;
   unsigned generation_ =
       0;  // one more when going around: what transfers of before bring is not taken
-  std::map<uint32_t, WindowChunk> window_;
-  std::deque<uint32_t> window_order_;  // oldest first
+  // Around the cache the only place where bytes are; else what is in the file, too.
+  ChunkWindow window_;
 
   DigestState digest_state_ = DigestState::kUnknown;
   std::optional<Digest> expected_;
@@ -287,7 +287,8 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   std::chrono::steady_clock::time_point started_{}, sampled_{},
       landed_{};  // first, last sample, last chunk
   uint64_t fetched_ = 0, sampled_bytes_ = 0;
-  double rate_ = 0, stream_rate_ = 0;
+  double rate_ = 0;
+  Flow flow_;
   unsigned attempts_ = 0;
 
   // What is missing is promised once: to a transfer, or to the rest. Held across evictions by the

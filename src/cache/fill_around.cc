@@ -22,31 +22,30 @@ ChunkRange Fill::digest_gap() const {
       map_.state(frontier_) != ChunkMap::State::kAbsent)
     return {};
   if (must_verify_) return {frontier_, std::min(map_.count(), frontier_ + window_chunks())};
-  const auto ahead = window_.lower_bound(frontier_);
-  if (ahead == window_.end() || ahead->first - frontier_ > window_chunks()) return {};
-  return {frontier_, ahead->first};
+  const auto ahead = window_.first_from(frontier_);
+  if (!ahead || *ahead - frontier_ > window_chunks()) return {};
+  return {frontier_, *ahead};
 }
 
 uint32_t Fill::window_chunks() const {
   return std::max<uint32_t>(4, static_cast<uint32_t>(kWindowBytes / map_.chunk_size()));
 }
 
-// Forgets the oldest chunks of a full window, those that the digest still needs last. With mutex_
-// held.
+// Forgets the oldest chunks of a full window; around the cache, where they are gone with it, those
+// that the digest still needs last. With mutex_ held.
 void Fill::trim_window() {
   const uint32_t most = window_chunks();
-  auto at = window_order_.begin();
-  while (window_.size() > most && at != window_order_.end()) {
-    const bool needed =
-        digest_state_ == DigestState::kKnown && expected_ && !settled_ && *at >= frontier_;
-    if (needed && window_.size() * map_.chunk_size() <= kUnhashedBytes) {
-      ++at;
-      continue;
-    }
-    map_.forget(*at);
-    window_.erase(*at);
-    at = window_order_.erase(at);
+  if (!around_) {
+    window_.trim([&] { return window_.size() > most || context_.buffers.crowded(); },
+                 [](uint32_t) { return false; }, [](uint32_t) {});
+    return;
   }
+  const auto needed = [&](uint32_t chunk) {
+    return digest_state_ == DigestState::kKnown && expected_ && !settled_ && chunk >= frontier_ &&
+           window_.size() * map_.chunk_size() <= kUnhashedBytes;
+  };
+  window_.trim([&] { return window_.size() > most; }, needed,
+               [this](uint32_t chunk) { map_.forget(chunk); });
   pass_wanted_.notify_all();
 }
 
@@ -63,6 +62,7 @@ void Fill::go_around(const Error& why) {
     around_because_ = why;
     ++generation_;
     map_.forget_all();
+    window_.clear();
     rest_reserved_ = false;
     reservation_ = SpaceReservation();
     last_error_ = why.message;

@@ -14,7 +14,8 @@ Fill::Fill(FillContext& context, const ImageInfo& info, uint32_t chunk_size,
       delivered_(std::move(delivered)),
       observer_(std::move(observer)),
       info_(info),
-      map_(info.size, chunk_size) {
+      map_(info.size, chunk_size),
+      flow_(std::max(1u, context.config.connections / 2)) {
   delivered_->prepare(map_.count(), map_.chunk_size());
 }
 

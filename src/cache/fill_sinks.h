@@ -2,6 +2,7 @@
 // fill_pass.cc.
 #pragma once
 
+#include <cstring>
 #include <thread>
 
 #include "cache/fill.h"
@@ -9,6 +10,12 @@
 namespace imgcachefs {
 
 // Cuts what arrives into chunks, writes them, and lands each as it is whole.
+//
+// What the network brings comes in pieces of any length. A chunk is put together in memory first
+// and written at once: pages of a file that are written as a whole, many at a time, cost the kernel
+// a quarter of what they cost in pieces that end in their midst. And who wants the chunk next, a
+// reader or the digest, gets it from there. Chunks that are too large for that are written in
+// parts.
 class Fill::ChunkSink : public ByteSink {
  public:
   ChunkSink(Fill& fill, uint32_t first, std::stop_token stop)
@@ -22,13 +29,14 @@ class Fill::ChunkSink : public ByteSink {
   }
 
   bool write(std::span<const std::byte> bytes) final {
+    if (!first_byte_) first_byte_ = std::chrono::steady_clock::now();
     while (!bytes.empty()) {
       const ByteRange whole = fill_.map_.bytes({chunk_, chunk_ + 1});
       if (at_ == whole.begin) {
         const Take take = begin_chunk(chunk_);
         if (take == Take::kStop) return false;
         taking_ = take == Take::kYes;
-        if (taking_ && around_) buffer_.reserve(whole.size());
+        if (taking_) begin_part(whole);
       }
       const size_t n = std::min<uint64_t>(bytes.size(), whole.end - at_);
       if (taking_ && !keep(bytes.first(n))) return false;
@@ -43,6 +51,9 @@ class Fill::ChunkSink : public ByteSink {
   }
 
   unsigned generation() const { return generation_; }
+  const std::optional<std::chrono::steady_clock::time_point>& first_byte() const {
+    return first_byte_;
+  }
   const std::optional<Error>& error() const {
     return error_;
   }  // why write() said enough; none: no use for more
@@ -75,35 +86,62 @@ class Fill::ChunkSink : public ByteSink {
   Fill& fill_;
   const std::stop_token stop_;
   std::optional<Error> error_;
+  std::optional<std::chrono::steady_clock::time_point> first_byte_;
   unsigned generation_ = 0;
   bool around_ = false;
 
  private:
+  static constexpr uint64_t kMostBuffered = 256 << 10;  // bytes of a chunk that is to be written
+  static constexpr uint64_t kLookEvery = 1 << 20;       // bytes
+
+  void begin_part(ByteRange whole) {
+    const uint64_t most = around_ ? whole.size() : kMostBuffered;
+    part_ = {at_, std::min(whole.end, at_ + most)};
+    // What a reader or a job holds on to stays his.
+    buffer_ = fill_.context_.buffers.take(part_.size());
+  }
+
+  // `bytes` lie in one chunk.
   bool keep(std::span<const std::byte> bytes) {
-    if (around_) {
-      buffer_.insert(buffer_.end(), bytes.begin(), bytes.end());
-      return true;
+    const ByteRange whole = fill_.map_.bytes({chunk_, chunk_ + 1});
+    for (uint64_t at = at_; !bytes.empty();) {
+      const size_t n = std::min<uint64_t>(bytes.size(), part_.end - at);
+      std::memcpy(buffer_.get() + (at - part_.begin), bytes.data(), n);
+      at += n;
+      bytes = bytes.subspan(n);
+      if (at < part_.end || around_) continue;
+      if (!write_part()) return false;
+      if (at == whole.end) break;
+      part_ = {at, std::min(whole.end, at + kMostBuffered)};
     }
-    hasher_.update(bytes.data(), bytes.size());
-    auto written = posix::write_at(fill_.file_->fd(), bytes, at_);
+    return true;
+  }
+
+  bool write_part() {
+    const std::span<const std::byte> part(buffer_.get(), part_.size());
+    hasher_.update(part.data(), part.size());
+    auto written = posix::write_at(fill_.file_->fd(), part, part_.begin);
     if (!written) error_ = written.error();
     return written.has_value();
   }
 
   bool land() {
-    WindowChunk window;
-    // Not what keeps harm from anybody, but what notices first.
-    if (!around_) fill_.file_->reclaim();
-    if (!around_ && !fill_.file_->intact()) {
-      error_ = Error{ErrorKind::kIo,
-                     "another program has begun to fill incomplete/" + fill_.info_.id.str()};
-      return false;
+    if (!around_ && at_ >= look_at_) {
+      look_at_ = at_ + kLookEvery;
+      // Not what keeps harm from anybody, but what notices first.
+      fill_.file_->reclaim();
+      if (!fill_.file_->intact()) {
+        error_ = Error{ErrorKind::kIo,
+                       "another program has begun to fill incomplete/" + fill_.info_.id.str()};
+        return false;
+      }
     }
-    if (around_)
-      window = std::make_shared<const std::vector<std::byte>>(std::exchange(buffer_, {}));
+    SharedBytes bytes;
+    if (part_ == fill_.map_.bytes({chunk_, chunk_ + 1})) bytes = {std::move(buffer_), part_.size()};
+    buffer_.reset();
     // Around, a checksum that nobody will compare: no map is saved.
     const uint64_t checksum = around_ ? 1 : hasher_.finish();
-    if (!fill_.landed(chunk_, generation_, checksum, std::move(window), space())) return false;
+    if (!fill_.landed(chunk_, generation_, checksum, std::move(bytes), space())) return false;
     chunk_landed();
     return true;
   }
@@ -111,8 +149,10 @@ class Fill::ChunkSink : public ByteSink {
   uint32_t chunk_;  // the one that `at_` lies in
   uint64_t at_;     // offset of the next byte
   bool taking_ = false;
+  ByteRange part_;  // what of the chunk is put together in buffer_
+  std::shared_ptr<std::byte[]> buffer_;
   ChunkHasher hasher_;
-  std::vector<std::byte> buffer_;
+  uint64_t look_at_ = 0;
 };
 
 // Of a transfer that claimed its chunks.

@@ -9,23 +9,22 @@
 namespace imgcachefs {
 namespace {
 
-using std::chrono::milliseconds;
 using std::chrono::steady_clock;
-
-// Two, so that one flows while the other's request is on its way.
-constexpr unsigned kBackgroundStreams = 2;
-constexpr double kSegmentSeconds = 0.25;
-constexpr uint64_t kFirstSegment = 1 << 20;
-constexpr uint64_t kLeastSegment = 256 << 10, kMostSegment = 32 << 20;
 
 }  // namespace
 
 uint32_t Fill::segment_chunks() const {
-  uint64_t bytes = kFirstSegment;
-  if (stream_rate_ > 0)
-    bytes = std::clamp(static_cast<uint64_t>(stream_rate_ * kSegmentSeconds), kLeastSegment,
-                       kMostSegment);
+  const uint64_t bytes = flow_.segment_bytes(steady_clock::now());
   return std::max<uint32_t>(1, static_cast<uint32_t>(bytes / map_.chunk_size()));
+}
+
+// With mutex_ held.
+bool Fill::one_more_stream() const {
+  const auto now = steady_clock::now();
+  const unsigned streams = flow_.streams(now);
+  if (background_running_ != streams) return background_running_ < streams;
+  const uint64_t to_come = uint64_t{map_.in(ChunkMap::State::kClaimed)} * map_.chunk_size();
+  return to_come <= flow_.lead(now);
 }
 
 // The whole image is wanted, best from chunk `from` on. Called with mutex_ held.
@@ -60,8 +59,7 @@ void Fill::pump_background(Actions& actions) {
     if (needed) start_pass(actions);
     return;
   }
-  while (background_running_ < kBackgroundStreams && !probing() && next_segment())
-    submit_background(actions);
+  while (one_more_stream() && !probing() && next_segment()) submit_background(actions);
   if (!around_ && map_.complete()) background_ = false;
 }
 
@@ -149,16 +147,14 @@ void Fill::transfer(ChunkMap::Claim claim, Priority priority, std::stop_token st
   const auto begin = steady_clock::now();
   auto outcome = context_.upstream.read(info, range, sink, std::move(stop));
   if (sink.error()) outcome = fail(*sink.error());
-  const std::chrono::duration<double> took = steady_clock::now() - begin;
+  const auto end = steady_clock::now();
   if (!around && space.bytes() > 0) {
     std::lock_guard lock(mutex_);
     if (rest_reserved_) reservation_.merge(std::move(space));  // for whoever fetches the rest
   }
-  if (outcome && took.count() > 0) {
+  if (outcome) {
     std::lock_guard lock(mutex_);
-    const double rate = static_cast<double>(range.size()) / took.count();
-    if (range.size() >= kLeastSegment)
-      stream_rate_ = stream_rate_ == 0 ? rate : (stream_rate_ + rate) / 2;
+    flow_.transferred(range.size(), sink.first_byte().value_or(end) - begin, end - begin);
   }
   finish_transfer(std::move(claim), sink.generation(), priority, std::move(outcome));
 }
@@ -210,12 +206,12 @@ void Fill::finish_transfer(ChunkMap::Claim claim, unsigned generation, Priority 
         for (uint32_t chunk = rest.first; chunk < rest.last; ++chunk) {
           auto [begin, end] = waiting_.equal_range(chunk);
           for (auto at = begin; at != end; ++at)
-            actions.answers.push_back({std::move(at->second.done), fail(error), {}, {}});
+            actions.answers.push_back({std::move(at->second.done), fail(error)});
           waiting_.erase(begin, end);
         }
         if (must_verify_ && !held_.empty() && !background_) {
           for (Waiter& waiter : std::exchange(held_, {}))
-            actions.answers.push_back({std::move(waiter.done), fail(error), {}, {}});
+            actions.answers.push_back({std::move(waiter.done), fail(error)});
         }
       }
     }
@@ -241,7 +237,7 @@ void Fill::note_rate(uint64_t bytes) {
   sampled_bytes_ = fetched_;
 }
 
-bool Fill::landed(uint32_t chunk, unsigned generation, uint64_t checksum, WindowChunk bytes,
+bool Fill::landed(uint32_t chunk, unsigned generation, uint64_t checksum, SharedBytes bytes,
                   SpaceReservation& space) {
   Actions actions;
   {
@@ -250,16 +246,16 @@ bool Fill::landed(uint32_t chunk, unsigned generation, uint64_t checksum, Window
     if (map_.state(chunk) == ChunkMap::State::kPresent) return true;  // another transfer's
     const uint64_t size = map_.bytes({chunk, chunk + 1}).size();
     map_.land(chunk, checksum);
-    if (!around_) {
-      space.use(size);  // here, so that what go_around() gives back is what was counted
-    } else {
-      if (!window_.contains(chunk)) window_order_.push_back(chunk);
-      window_[chunk] = std::move(bytes);
-    }
+    if (!around_) space.use(size);  // here, so that go_around() gives back what was counted
+    if (bytes) window_.keep(chunk, std::move(bytes));
     note_rate(size);
+    if (background_running_ > 0 && !around_) {
+      flow_.landed(size, landed_);
+      pump_background(actions);
+    }
     wake(chunk, actions);
     move_frontier(actions);
-    if (around_) trim_window();
+    trim_window();
   }
   perform(std::move(actions));
   return true;

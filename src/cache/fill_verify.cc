@@ -98,7 +98,7 @@ void Fill::digest_learnt(Result<std::optional<Digest>> digest) {
       last_error_ = digest.error().message;
       spdlog::warn("{}: its checksum cannot be learnt: {}", info_.id.str(), digest.error().message);
       for (Waiter& waiter : std::exchange(held_, {}))
-        actions.answers.push_back({std::move(waiter.done), fail(digest.error()), {}, {}});
+        actions.answers.push_back({std::move(waiter.done), fail(digest.error())});
       settle_wholes(fail(digest.error()), actions);
     } else {
       digest_state_ = DigestState::kKnown;
@@ -146,15 +146,18 @@ void Fill::hash_some() {
   std::vector<std::byte> bytes;
   for (int round = 0; round < kHashRounds && !context_.stop.stop_requested(); ++round) {
     std::optional<ChunkRange> run;
-    std::vector<WindowChunk> window;
+    std::vector<SharedBytes> window;
     {
       std::lock_guard lock(mutex_);
       if (dead_) break;
       run = map_.find(ChunkMap::State::kPresent, {frontier_, map_.count()}, most);
       if (!run || run->first != frontier_) break;
-      if (around_)
-        for (uint32_t chunk = run->first; chunk < run->last; ++chunk)
-          window.push_back(window_.at(chunk));
+      for (uint32_t chunk = run->first; chunk < run->last; ++chunk) {
+        auto bytes = window_.find(chunk);
+        if (!bytes) break;
+        window.push_back(std::move(bytes));
+      }
+      if (!window.empty()) run->last = run->first + static_cast<uint32_t>(window.size());
     }
     if (window.empty()) {
       const ByteRange range = map_.bytes(*run);
@@ -169,7 +172,7 @@ void Fill::hash_some() {
       }
       hasher_->update(bytes);
     } else {
-      for (const WindowChunk& chunk : window) hasher_->update(*chunk);
+      for (const SharedBytes& chunk : window) hasher_->update(chunk.span());
     }
     Actions actions;
     {
@@ -305,14 +308,12 @@ Status Fill::commit_again() {
 void Fill::settled(Actions& actions) {
   settled_ = true;
   must_verify_ = false;
+  if (complete_) window_.clear();
   if (complete_) settle_wholes({}, actions);
   for (Waiter& waiter : std::exchange(held_, {})) {
     if (complete_)
       actions.answers.push_back(
-          {std::move(waiter.done),
-           ImageBytes{file_->fd(), waiter.range.begin, waiter.range.size(), nullptr},
-           {},
-           {}});
+          {std::move(waiter.done), ImageBytes::in_file(file_->fd(), waiter.range)});
     else
       settle(std::move(waiter), actions);
   }

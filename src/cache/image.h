@@ -9,7 +9,6 @@
 #include <functional>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <vector>
 
@@ -17,6 +16,7 @@
 #include "base/digest.h"
 #include "base/result.h"
 #include "base/units.h"
+#include "cache/shared_bytes.h"
 #include "fetch/image_id.h"
 
 namespace imgcachefs {
@@ -45,12 +45,12 @@ struct ImageDetails {
 
 // Bytes of an image, ready to be handed on: either where they lie in a file, or by value.
 struct ImageBytes {
-  int fd = -1;          // valid while the handle that gave it is open; -1: `value` has them
+  int fd = -1;          // valid while the handle that gave it is open; -1: `parts` have them
   uint64_t offset = 0;  // in `fd`
   size_t length = 0;
-  std::shared_ptr<const std::byte[]> value;  // nullptr for no bytes
+  std::vector<SharedBytes> parts = {};  // one after the other, `length` in all
 
-  std::span<const std::byte> span() const { return {value.get(), fd < 0 ? length : 0}; }
+  static ImageBytes in_file(int fd, ByteRange range) { return {fd, range.begin, range.size()}; }
 };
 
 class Image {

@@ -15,6 +15,8 @@ constexpr unsigned kAskers = 16;
 constexpr unsigned kOpeners = 8;
 constexpr unsigned kWorkers = 2;
 constexpr std::chrono::milliseconds kKeeperInterval{500};
+// Of all fills together; an image that is served around the cache may need more.
+constexpr size_t kChunkBufferBytes = 64 << 20;
 
 IndexRecord new_record(const RemoteImage& image, WallTime cached_at,
                        const std::optional<Digest>& checksum, bool verified) {
@@ -31,6 +33,7 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       budget_(config.max_size, config.min_free, layout_,
               [this](uint64_t bytes) { return janitor_->make_room(bytes); }),
       throttle_(config.limit_rate),
+      buffers_(kChunkBufferBytes),
       table_(config.revalidate, config.negative_ttl),
       prefetcher_(layout_, [this](const ImageId& id,
                                   Prefetcher::Done done) { fetch_queued(id, std::move(done)); }),
@@ -39,8 +42,8 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       openers_("opener", kOpeners),
       verifier_("verifier", 1),
       transfers_(config.connections),
-      context_{config_,  layout_, upstream,  budget_,          transfers_,
-               workers_, askers_, throttle_, stop_.get_token()},
+      context_{config_,  layout_,  upstream, budget_,   transfers_,
+               buffers_, workers_, askers_,  throttle_, stop_.get_token()},
       inquiries_(upstream, askers_, openers_, stop_.get_token()),
       named_(
           config_, upstream.names(), {askers_, openers_},

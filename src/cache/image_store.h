@@ -156,6 +156,7 @@ class ImageStore final : private RemoteImageOwner {
   std::unique_ptr<CachedImages> cached_;
   SpaceBudget budget_;
   Throttle throttle_;
+  ChunkBuffers buffers_;
   ImageTable table_;
   Counters counters_;
   ForgetBytes forget_bytes_;

@@ -1,6 +1,7 @@
 #include "fs/image_fs.h"
 
 #include <fcntl.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -24,7 +25,10 @@ constexpr double kIncompleteFor = 0;  // the next open after the commit must see
 
 void reply_bytes(fuse_req_t request, const ImageBytes& bytes, fuse_buf_copy_flags flags) {
   if (bytes.fd < 0) {
-    fuse_reply_buf(request, reinterpret_cast<const char*>(bytes.value.get()), bytes.length);
+    std::vector<iovec> parts;
+    for (const SharedBytes& part : bytes.parts)
+      parts.push_back({const_cast<std::byte*>(part.bytes.get()), part.size});
+    fuse_reply_iov(request, parts.data(), static_cast<int>(parts.size()));
     return;
   }
   fuse_bufvec vector = FUSE_BUFVEC_INIT(bytes.length);
@@ -216,7 +220,7 @@ void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_fil
   if (const int fd = opened.handle->complete_fd(); fd >= 0) {
     hit_bytes_.fetch_add(range.size(), std::memory_order_relaxed);
     OpenFiles::before_reply(file.fh);
-    return reply_bytes(request, {fd, range.begin, range.size(), nullptr}, FUSE_BUF_SPLICE_MOVE);
+    return reply_bytes(request, ImageBytes::in_file(fd, range), FUSE_BUF_SPLICE_MOVE);
   }
 
   // From here on the reader may leave, be answered and close the file, and all that while this

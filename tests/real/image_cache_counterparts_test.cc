@@ -12,6 +12,7 @@
 #include "cache/image_store.h"
 #include "cache/index_driver.h"
 #include "support/fake_upstream.h"
+#include "support/image_bytes.h"
 #include "support/scratch_cache.h"
 
 namespace imgcachefs::test {
@@ -69,12 +70,7 @@ class ImageCacheCounterparts : public testing::TestWithParam<std::string> {
     std::promise<Result<Bytes>> answer;
     handle.read(range, [&](Result<ImageBytes> got) {
       if (!got) return answer.set_value(fail(got.error()));
-      Bytes bytes(got->length);
-      if (got->fd >= 0)
-        bytes.resize(posix::read_at(got->fd, bytes, got->offset).value());
-      else if (got->value)
-        bytes.assign(got->span().begin(), got->span().end());
-      answer.set_value(std::move(bytes));
+      answer.set_value(bytes_of(*got));
     });
     return answer.get_future().get();
   }

@@ -19,6 +19,7 @@
 #include "cache/image_store.h"
 #include "cache/sqlite_index.h"
 #include "support/fake_upstream.h"
+#include "support/image_bytes.h"
 #include "support/temp_dir.h"
 
 namespace imgcachefs {
@@ -85,12 +86,7 @@ class Stress : public ::testing::Test {
     auto answer = std::make_shared<std::promise<Result<Bytes>>>();
     handle.read(range, [answer](Result<ImageBytes> got) {
       if (!got) return answer->set_value(fail(got.error()));
-      Bytes bytes(got->length);
-      if (got->fd >= 0)
-        bytes.resize(posix::read_at(got->fd, bytes, got->offset).value_or(0));
-      else if (got->value)
-        bytes.assign(got->span().begin(), got->span().end());
-      answer->set_value(std::move(bytes));
+      answer->set_value(bytes_of(*got));
     });
     auto later = answer->get_future();
     if (later.wait_for(60s) != std::future_status::ready)

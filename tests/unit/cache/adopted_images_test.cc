@@ -12,6 +12,7 @@
 #include "cache/image_store.h"
 #include "cache/index_driver.h"
 #include "support/fake_upstream.h"
+#include "support/image_bytes.h"
 #include "support/scratch_cache.h"
 
 namespace imgcachefs {
@@ -74,14 +75,7 @@ class AdoptedImagesTest : public testing::TestWithParam<const char*> {
     while (all.size() < size) {
       auto promise = std::make_shared<std::promise<Bytes>>();
       handle.read({all.size(), all.size() + (128 << 10)}, [promise](Result<ImageBytes> got) {
-        Bytes bytes;
-        if (got && got->fd >= 0) {
-          bytes.resize(got->length);
-          bytes.resize(posix::read_at(got->fd, bytes, got->offset).value());
-        } else if (got && got->value) {
-          bytes.assign(got->span().begin(), got->span().end());
-        }
-        promise->set_value(std::move(bytes));
+        promise->set_value(got ? bytes_of(*got) : Bytes{});
       });
       const Bytes piece = promise->get_future().get();
       if (piece.empty()) break;

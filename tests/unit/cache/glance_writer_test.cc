@@ -12,6 +12,7 @@
 #include "cache/eviction.h"
 #include "cache/image_store.h"
 #include "support/fake_upstream.h"
+#include "support/image_bytes.h"
 #include "support/temp_dir.h"
 
 namespace imgcachefs {
@@ -63,12 +64,7 @@ class GlanceWriterTest : public ::testing::Test {
     auto promise = std::make_shared<std::promise<Result<Bytes>>>();
     handle.read(range, [promise](Result<ImageBytes> got) {
       if (!got) return promise->set_value(fail(got.error()));
-      Bytes bytes(got->length);
-      if (got->fd >= 0)
-        bytes.resize(posix::read_at(got->fd, bytes, got->offset).value());
-      else if (got->value)
-        bytes.assign(got->span().begin(), got->span().end());
-      promise->set_value(std::move(bytes));
+      promise->set_value(bytes_of(*got));
     });
     return promise->get_future();
   }

@@ -158,6 +158,11 @@ Status sync_data(int fd) {
   return checked("fdatasync", [&] { return ::fdatasync(fd); });
 }
 
+void start_write_back(int fd, uint64_t offset, uint64_t length) {
+  ::sync_file_range(fd, static_cast<off64_t>(offset), static_cast<off64_t>(length),
+                    SYNC_FILE_RANGE_WRITE);
+}
+
 Status sync_all(int fd) {
   return checked("fsync", [&] { return ::fsync(fd); });
 }

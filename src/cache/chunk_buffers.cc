@@ -26,7 +26,7 @@ void ChunkBuffers::give_back(State& state, std::byte* bytes, size_t size) {
   std::unique_ptr<std::byte[]> owned(bytes);  // freed outside the lock, if at all
   std::lock_guard lock(state.mutex);
   state.used -= size;
-  if (state.used + state.free_bytes + size > state.most) return;
+  if (state.free_bytes + size > state.most / 4) return;
   state.free[size].push_back(std::move(owned));
   state.free_bytes += size;
 }

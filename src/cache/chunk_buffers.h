@@ -17,7 +17,7 @@ namespace imgcachefs {
 // Thread-safe.
 class ChunkBuffers {
  public:
-  // `most` bytes are kept of those given back; more than that in use is `crowded`.
+  // More than `most` bytes in use is `crowded`. A quarter of it is kept of what is given back.
   explicit ChunkBuffers(size_t most) : state_(std::make_shared<State>(most)) {}
 
   // So many bytes with anything in them; they come back when nobody has them any more, and may

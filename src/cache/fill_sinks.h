@@ -93,6 +93,7 @@ class Fill::ChunkSink : public ByteSink {
  private:
   static constexpr uint64_t kMostBuffered = 256 << 10;  // bytes of a chunk that is to be written
   static constexpr uint64_t kLookEvery = 1 << 20;       // bytes
+  static constexpr uint64_t kWriteBackEvery = 2 << 20;  // bytes
 
   void begin_part(ByteRange whole) {
     const uint64_t most = around_ ? whole.size() : kMostBuffered;
@@ -120,9 +121,19 @@ class Fill::ChunkSink : public ByteSink {
   bool write_part() {
     const std::span<const std::byte> part(buffer_.get(), part_.size());
     hasher_.update(part.data(), part.size());
-    auto written = posix::write_at(fill_.file_->fd(), part, part_.begin);
-    if (!written) error_ = written.error();
-    return written.has_value();
+    const int fd = fill_.file_->fd();
+    if (auto written = posix::write_at(fd, part, part_.begin); !written) {
+      error_ = written.error();
+      return false;
+    }
+    // The commit waits for the disk: so little is left to be written then.
+    if (part_.begin != written_.end) written_ = {part_.begin, part_.begin};
+    written_.end = part_.end;
+    if (written_.size() >= kWriteBackEvery) {
+      posix::start_write_back(fd, written_.begin, written_.size());
+      written_.begin = written_.end;
+    }
+    return true;
   }
 
   bool land() {
@@ -152,6 +163,7 @@ class Fill::ChunkSink : public ByteSink {
   ByteRange part_;  // what of the chunk is put together in buffer_
   std::shared_ptr<std::byte[]> buffer_;
   ChunkHasher hasher_;
+  ByteRange written_;  // that the disk was not asked to take yet
   uint64_t look_at_ = 0;
 };
 

@@ -10,7 +10,7 @@ namespace {
 constexpr size_t kChunk = 64 << 10;
 
 TEST(ChunkBuffersTest, WhatComesBackIsGivenOutAgain) {
-  ChunkBuffers buffers(4 * kChunk);
+  ChunkBuffers buffers(8 * kChunk);
   auto first = buffers.take(kChunk);
   const auto* where = first.get();
   first.reset();

@@ -4,6 +4,7 @@ import os
 import pathlib
 import platform
 import re
+import shutil
 import subprocess
 
 TOOLS = {  # name: how it tells its version
@@ -22,6 +23,16 @@ TOOLS = {  # name: how it tells its version
     "qemu-nbd": ["qemu-nbd", "--version"],
     "mmdebstrap": ["mmdebstrap", "--version"],
 }
+
+
+# What the workloads call beside the tools above.
+NEEDED = ["dd", "findmnt", "ip", "iptables", "ls", "mke2fs", "openssl", "qemu-img", "tc", "umount"]
+
+
+def missing():
+    """Programs that are not here."""
+    called = {argv[0] for argv in TOOLS.values()} - {"c++", "pkg-config", "dpkg-query"}
+    return sorted(p for p in called | {"httpdirfs", *NEEDED} if shutil.which(p) is None)
 
 
 def _text(argv):

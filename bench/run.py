@@ -73,6 +73,8 @@ def main():
     todo = chosen(options.only)
     if os.geteuid() != 0:
         sys.exit("bench: has to be root: it drops the page cache, mounts and makes a network")
+    if machine.missing():
+        sys.exit(f"bench: missing: {', '.join(machine.missing())}; scripts/bench.sh installs them")
     repository = pathlib.Path(__file__).resolve().parent.parent
     options.work.mkdir(parents=True, exist_ok=True)
     lock = open(options.work / "lock", "w")
@@ -85,7 +87,12 @@ def main():
     signal.signal(signal.SIGHUP, end_on_signal)
 
     harness = bench.Bench(options, repository)
+    if not (harness.tools / "crowd").exists() or not (harness.programs / "imgcachefs").exists():
+        sys.exit("bench: nothing is built; scripts/bench.sh does that")
     harness.remove_left_overs()
+    free = os.statvfs(options.work).f_bavail * os.statvfs(options.work).f_frsize >> 30
+    if free < 25 and not options.quick:
+        sys.exit(f"bench: {options.work} has {free} GiB free; 25 are needed (--work, or --quick)")
     # Local: the name of a run says when it was, whoever reads it.
     started = datetime.datetime.now()
     facts = machine.describe(repository, options.work)

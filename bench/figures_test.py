@@ -57,12 +57,14 @@ class Figures(unittest.TestCase):
 
     def test_what_was_left_out_and_what_failed_stands_in_the_table(self):
         results = Results()
-        with results.peer("w", "a peer"):
+        with results.side("w", "a peer"):
             raise OSError("it hangs")
-        results.failures.append({"workload": "w", "why": "no disk"})
+        with results.side("w", "imgcachefs, fill=auto"):
+            raise OSError("no disk")
         text = report.table(run_of(results))
         self.assertIn("left out: a peer: it hangs", text)
-        self.assertIn("w: no disk", text)
+        self.assertEqual([f["why"] for f in results.failures], ["imgcachefs, fill=auto: no disk"])
+        self.assertIn("w: imgcachefs, fill=auto: no disk", text)
         self.assertTrue(results.is_left_out("w", "a peer"))
 
     def test_numbers_have_three_digits(self):

@@ -1,6 +1,7 @@
 """A guest to boot: Debian with systemd and an ssh server, made by mmdebstrap, as a qcow2."""
 
 import pathlib
+import re
 import shutil
 import time
 
@@ -75,6 +76,20 @@ class Guest:
         except Failed as e:
             self.processor = EMULATED
             return str(e)
+
+    def reads(self, scratch):
+        """What a boot reads of the image, in order: (offset, length). Recorded once, and kept."""
+        record = self.directory / "reads"
+        if not record.exists():
+            log, socket = scratch / "nbdkit.log", scratch / "log.sock"
+            with Child(["nbdkit", "-f", "-r", "-U", socket, "--filter=log", "file", self.path,
+                        f"logfile={log}"], scratch / "nbdkit.out") as nbdkit:
+                nbdkit.wait_until(socket.exists, "serving")
+                self.boot(f"nbd+unix:///?socket={socket}", scratch)
+            record.write_text("".join(f"{int(offset, 16)} {int(count, 16)}\n" for offset, count in
+                                      re.findall(r" Read id=\S+ offset=(\S+) count=(\S+)",
+                                                 log.read_text())))
+        return [tuple(map(int, line.split())) for line in record.read_text().splitlines()]
 
     def boot(self, backing, scratch, timeout=120):
         """Seconds from making the overlay until the first service is up."""

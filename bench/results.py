@@ -95,12 +95,15 @@ class Results:
             self.notes.append(entry)
 
     @contextlib.contextmanager
-    def peer(self, workload, what):
-        """A peer that fails is left out of the rest of the workload, and the results say so."""
+    def side(self, workload, what):
+        """Who fails is left out of the rest of the workload, and the results say so. For ours that
+        is a failure of the run."""
         try:
             yield
         except (Failed, OSError) as e:
             self.leave_out(workload, what, e)
+            if what.startswith("imgcachefs"):
+                self.failures.append({"workload": workload, "why": f"{what}: {e}"})
 
     def as_json(self):
         return {"rows": [row.as_json() for row in self.rows.values()], "left_out": self.left_out,

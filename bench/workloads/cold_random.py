@@ -1,13 +1,11 @@
 """4 KiB at random places of an image that was never touched."""
 
-import contextlib
-import pathlib
 import random
 import subprocess
-import sys
 
 import children
 from children import Failed
+from downloads import timed_reads
 from measure import percentile
 from network import RemoteHost
 from results import Goal
@@ -15,7 +13,6 @@ from results import Goal
 NAME = "cold-random"
 SUMMARY = "4 KiB at random places of an untouched 4 GiB image, loopback and 20 ms away"
 
-READER = pathlib.Path(__file__).parent.parent / "random_reads.py"
 FRESH, KEPT, NBDKIT = "curl -r, new connection", "curl -r, kept connection", "nbdkit + nbdfuse"
 PATIENCE = 20  # seconds of reading for a side that is slow; it has fewer values then
 
@@ -44,9 +41,7 @@ def measure_place(bench, upstream, place, image, reads):
         for side in order:
             if bench.results.is_left_out(NAME, f"{side.name}, {place}"):
                 continue
-            with contextlib.ExitStack() as stack:
-                if not side.name.startswith("imgcachefs"):
-                    stack.enter_context(bench.results.peer(NAME, f"{side.name}, {place}"))
+            with bench.results.side(NAME, f"{side.name}, {place}"):
                 times[side.name], sent[side.name] = cold_reads(
                     bench, side, upstream, image, offsets)
         add_round(bench, place, times, sent)
@@ -93,20 +88,9 @@ def cold_reads(bench, side, upstream, image, offsets):
     with bench.scratch() as scratch:
         with side.mounted(upstream.url(), image, scratch) as mounted:
             upstream.mark()
-            times = read_at(mounted.path(image), offsets)
+            times = timed_reads(mounted.path(image), [(offset, 4096) for offset in offsets],
+                                PATIENCE)
         return times, upstream.sent()
-
-
-def read_at(path, offsets):
-    argv = [sys.executable, READER, path, str(PATIENCE)]
-    try:
-        done = subprocess.run(argv, input="\n".join(map(str, offsets)), capture_output=True,
-                              text=True, timeout=PATIENCE + 60)
-    except subprocess.TimeoutExpired:
-        raise Failed(f"a read did not end within {PATIENCE + 60} s") from None
-    if done.returncode != 0:
-        raise Failed(done.stderr.strip().splitlines()[-1])
-    return [int(line) / 1000 for line in done.stdout.split()]
 
 
 def fresh_connections(url, offsets):

@@ -32,7 +32,7 @@ def beside_curl(bench, upstream, image, size):
                 seconds, beside = cold_read(bench, side, upstream, "plain", image, size)
                 add(bench, side.name, size, seconds, download, Goal(">=", 0.95), beside)
             elif not bench.results.is_left_out(NAME, side.name):
-                with bench.results.peer(NAME, side.name):
+                with bench.results.side(NAME, side.name):
                     seconds, beside = cold_read(bench, side, upstream, "plain", image, size)
                     add(bench, side.name, size, seconds, download, None, beside)
 

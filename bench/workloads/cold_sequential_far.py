@@ -31,7 +31,7 @@ def measure_place(bench, upstream, case, image, size):
             if bench.results.is_left_out(NAME, f"{side.name}, {case}"):
                 continue
             download = curl(bench, upstream.url(name=image))
-            with bench.results.peer(NAME, f"{side.name}, {case}"):
+            with bench.results.side(NAME, f"{side.name}, {case}"):
                 part = size if side.many else min(size, PORTION)
                 if part < size:
                     bench.results.note(NAME, f"{side.name}: of the first {part >> 20} MiB")

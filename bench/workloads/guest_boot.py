@@ -45,7 +45,7 @@ def cold(bench, upstream, guest, case, goal):
         for side in order:
             if bench.results.is_left_out(NAME, f"{side.name}, {case}"):
                 continue
-            with bench.results.peer(NAME, f"{side.name}, {case}"):
+            with bench.results.side(NAME, f"{side.name}, {case}"):
                 seconds, sent[side.name] = boot_cold(bench, side, upstream, guest)
                 bench.results.add(NAME, case, side.name, seconds, "s", "less", (LOCAL, local),
                                   goal if side.name == AUTO else None)
@@ -66,7 +66,7 @@ def warm(bench, upstream, guest):
         scratch = stack.enter_context(bench.scratch())
         ready = []
         for side in [bench.ours(), *bench.peers(NAME, keeping=True)]:
-            with bench.results.peer(NAME, f"{side.name}, {case}"):
+            with bench.results.side(NAME, f"{side.name}, {case}"):
                 place = scratch / str(len(ready))
                 mounted = stack.enter_context(side.mounted(upstream.url(), guest.image, place))
                 warm_up(mounted.path(guest.image))
@@ -76,7 +76,7 @@ def warm(bench, upstream, guest):
         for order in bench.rounds(ready):
             local = boot_local(bench, guest)
             for side, mounted, place in order:
-                with bench.results.peer(NAME, f"{side.name}, {case}"):
+                with bench.results.side(NAME, f"{side.name}, {case}"):
                     drop_caches()
                     seconds = guest.boot(mounted.path(guest.image), place)
                     bench.results.add(NAME, case, side.name, seconds, "s", "less", (LOCAL, local))

@@ -26,7 +26,7 @@ def run(bench):
         mounts = []
         for side in [ours, off, *bench.peers(NAME, keeping=True)]:
             shown = images if side.many else images[:1]
-            with bench.results.peer(NAME, side.name):
+            with bench.results.side(NAME, side.name):
                 mounted = stack.enter_context(
                     side.mounted(upstream.url(), images[0], scratch / str(len(mounts))))
                 paths = [mounted.path(image) for image in shown]
@@ -39,7 +39,7 @@ def run(bench):
         for order in bench.rounds(mounts):
             for side, mounted, paths in order:
                 if not bench.results.is_left_out(NAME, side.name):
-                    with bench.results.peer(NAME, side.name):
+                    with bench.results.side(NAME, side.name):
                         compare(bench, side, mounted, paths, native[:len(paths)])
 
 

@@ -50,7 +50,7 @@ def some_readers(bench, upstream, size):
         for side in order:
             if bench.results.is_left_out(NAME, side.name):
                 continue
-            with bench.results.peer(NAME, side.name):
+            with bench.results.side(NAME, side.name):
                 download = curl(bench, upstream.url(name=image))
                 seconds, sent = cold_crowd(bench, side, upstream, [image], SOME)
                 bench.results.add(NAME, case, side.name, seconds, "s", "less",
@@ -65,7 +65,7 @@ def many_images(bench, upstream, size):
         for side in order:
             if bench.results.is_left_out(NAME, side.name):
                 continue
-            with bench.results.peer(NAME, side.name):
+            with bench.results.side(NAME, side.name):
                 download = curl_all(bench, upstream, images)
                 seconds, sent = cold_crowd(bench, side, upstream, images, MANY)
                 bench.results.add(NAME, case, side.name, seconds, "s", "less",

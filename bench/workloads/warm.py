@@ -67,7 +67,7 @@ def run(bench):
         sides = ours + [("peer", peer) for peer in bench.peers(NAME, keeping=True)]
         mounts = []
         for label, side in sides:
-            with bench.results.peer(NAME, side.name):
+            with bench.results.side(NAME, side.name):
                 mounted = stack.enter_context(
                     side.mounted(upstream.url(), image, scratch / str(len(mounts))))
                 warm_up(mounted.path(image))
@@ -90,7 +90,7 @@ def measure_case(bench, case, native, image, size, mounts):
             # Every figure of ours has a native one of its own; peers take the last there was.
             if beside is None or label != "peer":
                 beside = one(bench, case, native, size)
-            with bench.results.peer(NAME, side.name):
+            with bench.results.side(NAME, side.name):
                 cpu = mounted.cpu_seconds()
                 value, unit = one(bench, case, mounted.path(image), size)
                 bench.results.add(

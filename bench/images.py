@@ -4,6 +4,8 @@ import hashlib
 import os
 import pathlib
 
+from measure import warm_up
+
 BLOCK = 1 << 20
 SUMS = {"sha256": "SHA256SUMS", "sha512": "SHA512SUMS", "md5": "MD5SUMS"}
 
@@ -16,8 +18,10 @@ class Images:
         (self.root / "plain").mkdir(parents=True, exist_ok=True)
 
     def random(self, size):
-        """An image of incompressible bytes; its file name."""
-        return self._made(f"random-{size >> 20}m.img", size, self._fill)
+        """An image of incompressible bytes, in the page cache from here on; its file name."""
+        name = self._made(f"random-{size >> 20}m.img", size, self._fill)
+        warm_up(self.path(name))
+        return name
 
     def sparse(self, size, number=0):
         """An image of zeros that takes no room on the server. Upstream sends every byte of it."""

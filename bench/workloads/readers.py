@@ -4,7 +4,7 @@ import json
 
 import children
 from downloads import curl
-from measure import settle, warm_up
+from measure import settle
 from network import RemoteHost
 from results import Goal
 
@@ -29,7 +29,6 @@ def run(bench):
 def one_image(bench, upstream, place, size):
     """Beside one reader of ours; and what so many reads cost when all is in the page cache."""
     image = bench.images.random(size)
-    warm_up(bench.images.path(image))
     for _ in range(bench.runs):
         alone, _ = cold_crowd(bench, bench.ours(), upstream, [image], 1)
         crowd, sent = cold_crowd(bench, bench.ours(), upstream, [image], MANY)

@@ -47,7 +47,8 @@ class MountSession {
   ImageFs& fs_;
   std::unique_ptr<fuse_session, Destroy> session_;
   std::string mountpoint_;
-  dev_t device_ = 0;  // of the mounted file system
+  dev_t device_ = 0;         // of the mounted file system
+  uint64_t read_ahead_ = 0;  // bytes; 0: the kernel's own
 };
 
 // SIGTERM, SIGINT and SIGHUP wait for serve() to take them. To be called before any thread starts.

@@ -5,9 +5,11 @@
 #include <signal.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "base/posix.h"
 #include "support/mounted.h"
@@ -146,6 +148,22 @@ TEST(Mounting, IsControlledByConfigEnvironmentAndFstabsOptions) {
   EXPECT_EQ(st.st_uid, 8u);
   EXPECT_EQ(st.st_gid, 9u);
   EXPECT_EQ(mount.status()["max_size"], 1u << 30);
+}
+
+TEST(Mounting, LetsTheKernelReadFartherAheadUnlessOnlyWhatIsReadIsToBeFetched) {
+  const auto read_ahead = [](const Mounted& mount) -> int {
+    struct stat st {};
+    EXPECT_EQ(::stat(mount.path().c_str(), &st), 0);
+    int kib = 0;
+    std::ifstream("/sys/class/bdi/" + std::to_string(major(st.st_dev)) + ":" +
+                  std::to_string(minor(st.st_dev)) + "/read_ahead_kb") >>
+        kib;
+    return kib;
+  };
+  Mounted all({.source = kNobody, .options = {}});
+  EXPECT_TRUE(wait_until([&] { return read_ahead(all) == 512; }));
+  Mounted demand({.source = kNobody, .options = {"fill=demand"}});
+  EXPECT_LT(read_ahead(demand), 512);
 }
 
 TEST(Unmounting, BySignalIsClean) {

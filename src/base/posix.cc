@@ -213,6 +213,10 @@ Status try_lock(int fd, LockMode mode) {
   return fail_errno("flock", errno);
 }
 
+void unlock(int fd) {
+  ::flock(fd, LOCK_UN);
+}
+
 bool same_file(const struct stat& a, const struct stat& b) {
   return a.st_ino == b.st_ino && a.st_dev == b.st_dev;
 }

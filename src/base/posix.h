@@ -86,6 +86,8 @@ enum class LockMode { kShared, kExclusive };
 // descriptor.
 Status try_lock(int fd, LockMode mode);
 
+void unlock(int fd);  // while copies of the descriptor go on
+
 // The same file.
 bool same_file(const struct stat& a, const struct stat& b);
 // The same file, and with what it held then: size and time of change are what they were.

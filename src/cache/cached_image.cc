@@ -9,20 +9,26 @@ namespace {
 
 class CachedHandle final : public ImageHandle {
  public:
-  CachedHandle(UniqueFd fd, uint64_t size, std::shared_ptr<const std::atomic<Standing>> standing)
-      : fd_(std::move(fd)), size_(size), standing_(std::move(standing)) {}
+  // `file`: one use of it, which this gives back.
+  CachedHandle(std::shared_ptr<CachedFile> file, uint64_t size,
+               std::shared_ptr<const std::atomic<Standing>> standing)
+      : file_(std::move(file)), size_(size), standing_(std::move(standing)) {}
+  ~CachedHandle() override { file_->unuse(); }
 
   void read(ByteRange range, ReadDone done) override {
     if (*standing_ == Standing::kWrong)
       return done(fail(ErrorKind::kCorrupt, "the cached image had a wrong checksum"));
     range = clip(range, size_);
-    done(ImageBytes::in_file(fd_.get(), range));
+    done(ImageBytes::in_file(file_->fd(), range));
   }
-  int complete_fd() const override { return *standing_ == Standing::kWrong ? -1 : fd_.get(); }
-  int passthrough_fd() const override { return *standing_ == Standing::kSettled ? fd_.get() : -1; }
+  int complete_fd() const override { return *standing_ == Standing::kWrong ? -1 : file_->fd(); }
+  GivenFile passthrough_file() const override {
+    if (*standing_ != Standing::kSettled) return {};
+    return {file_->fd(), file_};
+  }
 
  private:
-  const UniqueFd fd_;
+  const std::shared_ptr<CachedFile> file_;
   const uint64_t size_;
   const std::shared_ptr<const std::atomic<Standing>> standing_;
 };
@@ -80,21 +86,47 @@ ImageDetails CachedImage::details() const {
   return details;
 }
 
+Status CachedFile::use() {
+  std::lock_guard lock(mutex_);
+  if (users_ == 0)
+    if (Status locked = lock_in_use(fd_.get()); !locked) return locked;
+  ++users_;
+  return {};
+}
+
+void CachedFile::unuse() {
+  std::lock_guard lock(mutex_);
+  if (--users_ == 0) posix::unlock(fd_.get());
+}
+
+Result<std::shared_ptr<CachedFile>> CachedImage::file() const {
+  std::lock_guard lock(mutex_);
+  auto file = file_.lock();
+  if (!file) {
+    auto fd = posix::open_unnoticed_at(layout_.reading_dir(), id_.str(), O_RDONLY | O_NOFOLLOW);
+    if (!fd) return fd.error().kind == ErrorKind::kNotFound ? stale() : fail(fd.error());
+    auto opened = posix::stat_fd(fd->get());
+    if (!opened || !is(*opened)) return stale();
+    file = std::make_shared<CachedFile>(std::move(*fd));
+    file_ = file;
+  }
+  if (Status used = file->use(); !used) return fail(used.error().in(id_.str()));
+  return file;
+}
+
+tl::unexpected<Error> CachedImage::stale() const {
+  return fail(ErrorKind::kStale, fmt::format("{}: not the file it was", id_.str()));
+}
+
 Result<std::unique_ptr<ImageHandle>> CachedImage::open() const {
-  const int dir = layout_.dir(Place::kCached);
-  const auto stale = [&] {
-    return fail(ErrorKind::kStale, fmt::format("{}: not the file it was", id_.str()));
-  };
-  auto fd = posix::open_unnoticed_at(layout_.reading_dir(), id_.str(), O_RDONLY | O_NOFOLLOW);
-  if (!fd) return fd.error().kind == ErrorKind::kNotFound ? stale() : fail(fd.error());
-  Status locked = lock_in_use(fd->get());
-  if (!locked) return fail(locked.error().in(id_.str()));
+  auto file = this->file();
+  if (!file) return fail(file.error());
+  auto handle = std::make_unique<CachedHandle>(std::move(*file), static_cast<uint64_t>(st_.st_size),
+                                               standing_);
   // Only now: it may have been unlinked between the open and the lock.
-  auto there = posix::stat_at(dir, id_.str());
-  auto opened = posix::stat_fd(fd->get());
-  if (!there || !opened || !is(*there) || !is(*opened)) return stale();
-  return std::make_unique<CachedHandle>(std::move(*fd), static_cast<uint64_t>(st_.st_size),
-                                        standing_);
+  auto there = posix::stat_at(layout_.dir(Place::kCached), id_.str());
+  if (!there || !is(*there)) return stale();
+  return handle;
 }
 
 }  // namespace imgcachefs

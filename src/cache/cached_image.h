@@ -3,18 +3,35 @@
 //
 // What Glance cached, or was left by a crash, is held against upstream's checksum after its first
 // open (adopted_images.h). Until it is settled that nothing will be said against it, its file is
-// not given away (ImageHandle::passthrough_fd); when it turns out wrong, the handles of that time
+// not given away (ImageHandle::passthrough_file); when it turns out wrong, the handles of that time
 // answer kCorrupt.
 #pragma once
 
 #include <atomic>
 #include <memory>
+#include <mutex>
 
 #include "cache/cache_layout.h"
 #include "cache/cache_records.h"
 #include "cache/image.h"
 
 namespace imgcachefs {
+
+// The file of a cached image, open once for all who have the image open, and for who kept it: to
+// open it again is then a look at its name. Held with a shared flock as long as it has users; a
+// file that is only kept is evicted as any other.
+class CachedFile {
+ public:
+  explicit CachedFile(UniqueFd fd) : fd_(std::move(fd)) {}
+  int fd() const { return fd_.get(); }
+  Status use();  // kBusy: it is being evicted
+  void unuse();
+
+ private:
+  const UniqueFd fd_;
+  std::mutex mutex_;  // held while the lock is taken, which others would have to wait for too
+  unsigned users_ = 0;
+};
 
 enum class Standing { kOpen, kSettled, kWrong };
 
@@ -48,6 +65,11 @@ class CachedImage final : public Image {
   const uint64_t serial_;
   const struct stat st_;
   const std::shared_ptr<std::atomic<Standing>> standing_;
+  mutable std::mutex mutex_;  // protects file_; held while it is opened
+  mutable std::weak_ptr<CachedFile> file_;
+
+  tl::unexpected<Error> stale() const;
+  Result<std::shared_ptr<CachedFile>> file() const;  // open, and used by one more
 };
 
 }  // namespace imgcachefs

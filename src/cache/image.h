@@ -53,6 +53,12 @@ struct ImageBytes {
   static ImageBytes in_file(int fd, ByteRange range) { return {fd, range.begin, range.size()}; }
 };
 
+// A file that may be read by others than us.
+struct GivenFile {
+  int fd = -1;                       // -1: none
+  std::shared_ptr<const void> kept;  // keeps `fd` open; the same one for the same open file
+};
+
 class Image {
  public:
   virtual ~Image() = default;
@@ -82,8 +88,9 @@ class ImageHandle {
   virtual int complete_fd() const = 0;
 
   // The same file, when it may be given away: whoever has it mapped cannot be told any more that
-  // its bytes are wrong. -1: it may not.
-  virtual int passthrough_fd() const { return -1; }
+  // its bytes are wrong. It may be kept open when the handle is gone, and is then not held against
+  // eviction.
+  virtual GivenFile passthrough_file() const { return {}; }
 };
 
 }  // namespace imgcachefs

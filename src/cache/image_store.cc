@@ -31,7 +31,11 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       upstream_(upstream),
       layout_(std::move(layout)),
       budget_(config.max_size, config.min_free, layout_,
-              [this](uint64_t bytes) { return janitor_->make_room(bytes); }),
+              [this](uint64_t bytes) {
+                const uint64_t freed = janitor_->make_room(bytes);
+                if (freed > 0 && files_removed_) files_removed_();
+                return freed;
+              }),
       throttle_(config.limit_rate),
       buffers_(kChunkBufferBytes),
       table_(config.revalidate, config.negative_ttl),

@@ -28,6 +28,8 @@
 //     CacheLayout::names_mutex names in incomplete/              held while one is renamed
 //     ImageTable::mutex_       which image stands for which ID
 //     RemoteImage::mutex_      the fill of an image, its opens
+//     CachedImage::mutex_, then CachedFile::mutex_   the open file of a cached image, and who uses
+//                              it                         held while it is opened and locked
 //     Fill::mutex_             everything of one fill
 //     CacheRecords::mutex_     the index in memory
 //     RepositoryImages::marking_   marks on the files            held across their I/O
@@ -109,6 +111,10 @@ class ImageStore final : private RemoteImageOwner {
   using ForgetBytes = std::function<void(const Image& image)>;
   void on_forget_bytes(ForgetBytes hook) { forget_bytes_ = std::move(hook); }
 
+  // Told, in the middle of making room, that files were removed: who keeps some open that nobody
+  // uses is to close them, for till then they take the room. Set once, before the first open.
+  void on_files_removed(std::function<void()> hook) { files_removed_ = std::move(hook); }
+
   // From now on what is queued is cached in the background. Once, after on_forget_bytes().
   void take_up_queue() { prefetcher_.start(); }
 
@@ -160,6 +166,7 @@ class ImageStore final : private RemoteImageOwner {
   ImageTable table_;
   Counters counters_;
   ForgetBytes forget_bytes_;
+  std::function<void()> files_removed_;
   Prefetcher prefetcher_;
   std::stop_source stop_;
   std::atomic<bool> shut_down_{false};

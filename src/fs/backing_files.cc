@@ -9,12 +9,15 @@
 #include <array>
 #include <cerrno>
 #include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "fs/passthrough_abi.h"
 
 namespace imgcachefs {
 namespace {
+
+constexpr std::chrono::milliseconds kKeptFor{1000};
 
 class KernelBackingIds final : public BackingIds {
  public:
@@ -67,29 +70,39 @@ std::unique_ptr<BackingIds> kernel_backing_ids(int device) {
   return std::make_unique<KernelBackingIds>(device);
 }
 
-class BackingFiles::Shared final : public BackingFile {
+class BackingFiles::Shared {
  public:
-  Shared(BackingFiles& files, uint64_t node) : files_(files), node_(node) {}
-  ~Shared() override {
+  explicit Shared(BackingFiles& files) : files_(files) {}
+  ~Shared() {
     if (id_ > 0 && files_.ids_) files_.ids_->close(id_);
-    // A new open may have put its own here.
-    std::lock_guard lock(files_.mutex_);
-    const auto at = files_.files_.find(node_);
-    if (at != files_.files_.end() && at->second.expired()) files_.files_.erase(at);
+  }
+  Shared(const Shared&) = delete;
+  Shared& operator=(const Shared&) = delete;
+
+  // By the first who comes; the others wait for it.
+  int decide(const GivenFile& given) {
+    std::lock_guard lock(mutex_);
+    if (std::exchange(decided_, true) || given.fd < 0) return id_;
+    id_ = files_.new_id(given.fd);
+    if (id_ > 0) kept_ = given.kept;
+    return id_;
   }
 
-  void decide(int fd) {
-    std::lock_guard lock(mutex_);
-    if (std::exchange(decided_, true)) return;
-    id_ = fd < 0 ? 0 : files_.new_id(fd);
-  }
+  // When nobody decides any more.
+  int id() const { return id_; }
+  bool is_of(const GivenFile& given) const { return given.fd >= 0 && kept_ == given.kept; }
 
  private:
   BackingFiles& files_;
-  const uint64_t node_;
-  std::mutex mutex_;  // of deciding: held across one ioctl (std::once_flag makes a system call)
+  std::mutex mutex_;  // held across one ioctl
   bool decided_ = false;
+  int id_ = 0;
+  std::shared_ptr<const void> kept_;
 };
+
+BackingFile::~BackingFile() {
+  files_.closed(node_);
+}
 
 bool BackingFiles::accept(bool offered) {
   if (!wanted_) return false;
@@ -104,8 +117,16 @@ bool BackingFiles::accept(bool offered) {
   return on_ = true;
 }
 
+void BackingFiles::begin(std::unique_ptr<BackingIds> ids) {
+  ids_ = std::move(ids);
+  keeper_ =
+      std::make_unique<PeriodicTask>("backing files", kKeptFor / 2, [this] { let_go(kKeptFor); });
+}
+
 void BackingFiles::end() {
   on_ = false;
+  keeper_.reset();
+  let_go(Duration::zero());
   ids_.reset();
 }
 
@@ -115,16 +136,49 @@ void BackingFiles::turn_off(const std::string& why) {
     spdlog::info("no passthrough, cached images are read through the daemon: {}", why);
 }
 
-std::shared_ptr<const BackingFile> BackingFiles::open(uint64_t node, int fd) {
-  std::shared_ptr<Shared> file;
+std::unique_ptr<const BackingFile> BackingFiles::open(uint64_t node, const GivenFile& given) {
+  std::shared_ptr<Shared> file, outdated;  // the latter is closed outside the lock
   {
     std::lock_guard lock(mutex_);
-    auto& known = files_[node];
-    file = known.lock();
-    if (!file) known = file = std::make_shared<Shared>(*this, node);
+    Node& entry = files_[node];
+    if (entry.file && entry.opens == 0) {
+      --kept_;
+      if (!on_ || !entry.file->is_of(given)) outdated = std::exchange(entry.file, nullptr);
+    }
+    if (!entry.file) entry.file = std::make_shared<Shared>(*this);
+    ++entry.opens;
+    file = entry.file;
   }
-  file->decide(fd);
-  return file;
+  return std::make_unique<BackingFile>(*this, node, file->decide(given));
+}
+
+void BackingFiles::closed(uint64_t node) {
+  std::shared_ptr<Shared> last;  // before the lock, so destroyed after it
+  std::lock_guard lock(mutex_);
+  const auto at = files_.find(node);
+  Node& entry = at->second;
+  if (--entry.opens > 0) return;
+  if (entry.file->id() > 0 && on_ && kept_ < kMostKept) {
+    ++kept_;
+    entry.closed = std::chrono::steady_clock::now();
+    return;
+  }
+  last = std::move(entry.file);
+  files_.erase(at);
+}
+
+void BackingFiles::let_go(Duration closed_for) {
+  std::vector<std::shared_ptr<Shared>> last;  // before the lock, so destroyed after it
+  std::lock_guard lock(mutex_);
+  if (kept_ == 0) return;
+  const auto until = std::chrono::steady_clock::now() - closed_for;
+  for (auto at = files_.begin(); at != files_.end();) {
+    Node& node = at->second;
+    const bool goes = node.opens == 0 && node.closed <= until;
+    if (goes) last.push_back(std::move(node.file));
+    kept_ -= goes;
+    at = goes ? files_.erase(at) : std::next(at);
+  }
 }
 
 int BackingFiles::new_id(int fd) {

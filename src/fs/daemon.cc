@@ -63,6 +63,7 @@ Status serve(const MountOptions& options, StartSignal& start) {
   if (!session) return fail(session.error());
   (*store)->on_forget_bytes(
       [&](const Image& image) { (*session)->drop_pages(node::of_serial(image.serial())); });
+  (*store)->on_files_removed([&] { fs.backing_files().let_go(BackingFiles::Duration::zero()); });
   (*store)->take_up_queue();
   auto served = (*session)->serve([&] {
     (*store)->shutdown();

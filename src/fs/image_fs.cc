@@ -200,7 +200,7 @@ void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file
         if (!handle) return reply_error(waiting, "open", image->id().str(), handle.error());
         fuse_file_info reply = file;
         reply.keep_cache = 1;  // a node is one version of the image: what is cached of it is right
-        auto backing = backing_files_.open(node, (*handle)->passthrough_fd());
+        auto backing = backing_files_.open(node, (*handle)->passthrough_file());
         reply_open(waiting, reply,
                    OpenImage{image, image->attr().size, std::move(*handle), std::move(backing)});
       });

@@ -27,7 +27,7 @@ struct OpenImage {
   std::shared_ptr<Image> image;
   uint64_t size = 0;  // of the image
   std::unique_ptr<ImageHandle> handle;
-  std::shared_ptr<const BackingFile> backing;  // how the kernel reads it
+  std::unique_ptr<const BackingFile> backing;  // how the kernel reads it
 };
 
 struct OpenPage {

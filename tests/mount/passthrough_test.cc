@@ -85,6 +85,13 @@ class Passthrough : public testing::Test {
     EXPECT_EQ(std::memcmp(buffer.get(), bytes_.data() + 8192, 4096), 0);
     return hit_bytes() == before;
   }
+  bool holds_removed_file() const {
+    std::error_code error;
+    for (const auto& entry :
+         fs::directory_iterator("/proc/" + std::to_string(mount_->pid()) + "/fd"))
+      if (fs::read_symlink(entry, error).string().ends_with("image (deleted)")) return true;
+    return false;
+  }
   uint64_t hit_bytes() const {
     const std::string page = mount_->metrics(), name = "\nimgcachefs_cache_hit_bytes_total ";
     const size_t at = page.find(name);
@@ -276,6 +283,22 @@ TEST_F(Passthrough, AClosedImageIsEvictedAtOnce) {
     EXPECT_TRUE(wait_until([&] { return ctl("evict").exit_code == 0; }));
     cache();
   }
+  // A file is kept open for a moment after its last close, and no longer.
+  EXPECT_EQ(ctl("evict").exit_code, 0);
+  EXPECT_TRUE(wait_until([&] { return !holds_removed_file(); }));
+}
+
+TEST_F(Passthrough, AClosedImageMakesRoomAtOnce) {
+  SmallFileSystem disk("tmpfs");
+  for (const char* name : {"a", "b", "c", "d"})
+    images_.write(name, pattern_string(name[0], 0, 5 << 20));
+  mount({}, disk.cache_dir());
+  for (const std::string name : {"a", "b", "c", "d"}) {
+    EXPECT_EQ(mount_->read_all(name), read_file(images_.file(name)));  // and it is whole then
+    EXPECT_EQ(mount_->xattr(name, "state"), "cached");
+    EXPECT_EQ(mount_->read(name, 0, 4096).size(), 4096u);
+  }
+  mount_.reset();
 }
 
 TEST_F(Passthrough, OpensAndClosesGoOnWhileImagesComeAndGo) {

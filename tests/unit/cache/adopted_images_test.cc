@@ -167,7 +167,7 @@ TEST_P(AdoptedImagesTest, AWrongOneMakesWayAndTheNextOpenIsRight) {
     EXPECT_EQ(store_->status().counters.verify_failures, 1u);
     // Who has it open gets no more of it, and the old node opens nothing any more.
     EXPECT_EQ(handle->complete_fd(), -1);
-    EXPECT_EQ(handle->passthrough_fd(), -1);
+    EXPECT_EQ(handle->passthrough_file().fd, -1);
     EXPECT_EQ(read_error(*handle), ErrorKind::kCorrupt);
     EXPECT_EQ(open(old).error().kind, ErrorKind::kStale);
 

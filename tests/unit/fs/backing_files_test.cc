@@ -74,76 +74,111 @@ class BackingFilesTest : public testing::Test {
     ASSERT_TRUE(files_.accept(true));
     files_.begin(std::make_unique<FakeIds>(kernel_));
   }
-  int fd() const { return file_.get(); }
+  GivenFile given() const { return {file_.get(), kept_}; }
+  void let_go() { files_.let_go(BackingFiles::Duration::zero()); }
 
   test::TempDir dir_;
   UniqueFd file_;
+  std::shared_ptr<int> kept_ = std::make_shared<int>();
   FakeKernel kernel_;
   BackingFiles files_{true};
 };
 
-TEST_F(BackingFilesTest, AllOpensOfANodeShareOneIdThatIsClosedWithTheLast) {
-  auto first = files_.open(16, fd());
-  auto second = files_.open(16, fd());
-  auto other = files_.open(17, fd());
+TEST_F(BackingFilesTest, AllOpensOfANodeShareOneIdThatIsClosedAfterTheLast) {
+  auto first = files_.open(16, given());
+  auto second = files_.open(16, given());
+  auto other = files_.open(17, given());
   EXPECT_GT(first->id(), 0);
   EXPECT_EQ(second->id(), first->id());
   EXPECT_NE(other->id(), first->id());
   first.reset();
   EXPECT_EQ(kernel_.ids.size(), 2u);
+  let_go();
+  EXPECT_EQ(kernel_.ids.size(), 2u);
   second.reset();
   other.reset();
+  let_go();
   EXPECT_THAT(kernel_.ids, IsEmpty());
-  auto again = files_.open(16, fd());
+  auto again = files_.open(16, given());
   EXPECT_EQ(kernel_.ids, std::set{again->id()});
 }
 
+TEST_F(BackingFilesTest, AClosedFileIsKeptForAMomentAndTakenUpAgain) {
+  const int id = files_.open(16, given())->id();
+  EXPECT_EQ(kernel_.ids, std::set{id});
+  EXPECT_EQ(kept_.use_count(), 2);
+  EXPECT_EQ(files_.open(16, given())->id(), id);
+  files_.let_go(std::chrono::hours(1));
+  EXPECT_EQ(kernel_.ids, std::set{id});
+  // Another file, or one that must not be given away any more.
+  const auto other = std::make_shared<int>();
+  const int of_other = files_.open(16, {file_.get(), other})->id();
+  EXPECT_EQ(kernel_.ids, std::set{of_other});
+  EXPECT_NE(of_other, id);
+  EXPECT_EQ(files_.open(16, {})->id(), 0);
+  EXPECT_THAT(kernel_.ids, IsEmpty());
+  EXPECT_EQ(kept_.use_count(), 1);
+  EXPECT_EQ(other.use_count(), 1);
+}
+
+TEST_F(BackingFilesTest, NotManyAreKept) {
+  std::vector<std::unique_ptr<const BackingFile>> open;
+  for (uint64_t node = 0; node < 1000; ++node) open.push_back(files_.open(node, given()));
+  EXPECT_EQ(kernel_.ids.size(), 1000u);
+  open.clear();
+  EXPECT_LE(kernel_.ids.size(), 100u);
+  EXPECT_GE(kernel_.ids.size(), 10u);
+  let_go();
+  EXPECT_THAT(kernel_.ids, IsEmpty());
+  EXPECT_EQ(kept_.use_count(), 1);
+}
+
 TEST_F(BackingFilesTest, TheFirstOpenDecidesForAsLongAsTheNodeIsOpen) {
-  auto first = files_.open(16, -1);  // its file is not to be given away
-  auto second = files_.open(16, fd());
+  auto first = files_.open(16, {});  // its file is not to be given away
+  auto second = files_.open(16, given());
   EXPECT_EQ(first->id(), 0);
   EXPECT_EQ(second->id(), 0);
   first.reset();
-  EXPECT_EQ(files_.open(16, fd())->id(), 0);
+  EXPECT_EQ(files_.open(16, given())->id(), 0);
   second.reset();
-  auto passed = files_.open(16, fd());
+  auto passed = files_.open(16, given());
   EXPECT_GT(passed->id(), 0);
-  EXPECT_EQ(files_.open(16, -1)->id(), passed->id());
+  EXPECT_EQ(files_.open(16, {})->id(), passed->id());
 }
 
 TEST_F(BackingFilesTest, ARefusalThatSpeaksOfAllFilesEndsItAndIsSaidOnce) {
-  const auto passed = files_.open(15, fd());
+  const auto passed = files_.open(15, given());
   test::LogCapture log;
   kernel_.refusal = ELOOP;
-  const auto refused = files_.open(16, fd());
+  const auto refused = files_.open(16, given());
   EXPECT_EQ(refused->id(), 0);
   EXPECT_FALSE(files_.on());
   kernel_.refusal = 0;
-  EXPECT_EQ(files_.open(17, fd())->id(), 0);
-  EXPECT_EQ(files_.open(15, -1)->id(), passed->id());  // it is open so
+  EXPECT_EQ(files_.open(17, given())->id(), 0);
+  EXPECT_EQ(files_.open(15, {})->id(), passed->id());  // it is open so
   EXPECT_THAT(log.text(), HasSubstr("stacked file system"));
   EXPECT_EQ(log.text().find("no passthrough"), log.text().rfind("no passthrough"));
 }
 
 TEST_F(BackingFilesTest, AnyOtherRefusalIsOfTheNodeWhileItIsOpen) {
   kernel_.refusal = ENOMEM;
-  auto refused = files_.open(16, fd());
+  auto refused = files_.open(16, given());
   kernel_.refusal = 0;
   EXPECT_EQ(refused->id(), 0);
-  EXPECT_EQ(files_.open(16, fd())->id(), 0);
-  EXPECT_GT(files_.open(17, fd())->id(), 0);
+  EXPECT_EQ(files_.open(16, given())->id(), 0);
+  EXPECT_GT(files_.open(17, given())->id(), 0);
   EXPECT_TRUE(files_.on());
   refused.reset();
-  EXPECT_GT(files_.open(16, fd())->id(), 0);
+  EXPECT_GT(files_.open(16, given())->id(), 0);
 }
 
 TEST_F(BackingFilesTest, NothingIsSaidToTheKernelAfterTheEnd) {
-  auto open = files_.open(16, fd());
+  auto open = files_.open(16, given());
   files_.end();
   EXPECT_FALSE(files_.on());
   open.reset();
   EXPECT_EQ(kernel_.ids.size(), 1u);  // they went with the connection
-  EXPECT_EQ(files_.open(16, fd())->id(), 0);
+  EXPECT_EQ(files_.open(16, given())->id(), 0);
 }
 
 TEST_F(BackingFilesTest, IsNotTakenWithoutTheRightToIt) {
@@ -184,7 +219,7 @@ TEST_F(BackingFilesTest, NoOrderOfOpensAndClosesShowsTwoModesOfANode) {
       std::mt19937 random(seed);
       for (int i = 0; i < 5000; ++i) {
         const size_t n = random() % kNodes;
-        auto file = files_.open(16 + n, random() % 3 == 0 ? -1 : fd());
+        auto file = files_.open(16 + n, random() % 3 == 0 ? GivenFile{} : given());
         {
           std::lock_guard lock(nodes[n].mutex);  // the answer is taken in
           if (nodes[n].open++ == 0) nodes[n].id = file->id();
@@ -200,6 +235,7 @@ TEST_F(BackingFilesTest, NoOrderOfOpensAndClosesShowsTwoModesOfANode) {
     });
   for (std::thread& thread : threads) thread.join();
   EXPECT_EQ(mixed, 0);
+  let_go();
   EXPECT_THAT(kernel_.ids, IsEmpty());
 }
 

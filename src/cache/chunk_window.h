@@ -21,6 +21,11 @@ class ChunkWindow {
     auto at = chunks_.find(chunk);
     return at == chunks_.end() ? SharedBytes{} : at->second;
   }
+  bool holds(ChunkRange range) const {  // all of them
+    for (uint32_t chunk = range.first; chunk < range.last; ++chunk)
+      if (!chunks_.contains(chunk)) return false;
+    return true;
+  }
   std::optional<uint32_t> first_from(uint32_t chunk) const {
     auto at = chunks_.lower_bound(chunk);
     return at == chunks_.end() ? std::nullopt : std::optional(at->first);

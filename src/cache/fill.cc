@@ -92,8 +92,10 @@ void Fill::settle(Waiter waiter, Actions& actions) {
     actions.answers.push_back({std::move(waiter.done), fail(*dead_)});
     return;
   }
-  // From the start each time: in a window, chunks that were here may have been forgotten.
-  for (uint32_t chunk = waiter.chunks.first; chunk < waiter.chunks.last; ++chunk) {
+  // All in memory, or all in the file. From the start each time: around the cache, chunks that were
+  // here may have been forgotten.
+  const bool in_memory = window_.holds(waiter.chunks);
+  for (uint32_t chunk = waiter.chunks.first; chunk < waiter.chunks.last && !in_memory; ++chunk) {
     if (map_.state(chunk) == ChunkMap::State::kPresent) continue;
     want({chunk, waiter.chunks.last}, actions);
     waiting_.emplace(chunk, std::move(waiter));

@@ -39,6 +39,7 @@
 #include <optional>
 #include <stop_token>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 #include "base/digest.h"
@@ -127,6 +128,8 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   bool is_filling(const struct stat& st) const { return file_ && file_->is(st); }
   void reclaim() { file_->reclaim(); }  // ... when another program's rename has taken it elsewhere
 
+  // What was put off for the sake of readers at random places. Now and then, for the keeper.
+  void go_on();
   // Makes presence durable: the data first, then the map. For the checkpointer and whoever closes.
   void checkpoint();
   bool has_unsaved() const;
@@ -206,7 +209,10 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   bool probing() const;  // with mutex_ held
   bool ends_the_fill(const Result<ReadOutcome>& outcome);
   bool someone_waits_in(ChunkRange chunks) const;  // with mutex_ held
-  // False: this transfer is of no use any more. `space` pays for the chunk.
+  // A chunk is whole, in memory: who waits for it need not wait until it is written, too.
+  void arrived(uint32_t chunk, unsigned generation, const SharedBytes& bytes);
+  // It is where it belongs. False: this transfer is of no use any more. `space` pays for the chunk.
+  // `bytes`: around the cache; else they arrived() before, or there is too much of them.
   bool landed(uint32_t chunk, unsigned generation, uint64_t checksum, SharedBytes bytes,
               SpaceReservation& space);
   void note_rate(uint64_t bytes);
@@ -273,6 +279,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
       0;  // one more when going around: what transfers of before bring is not taken
   // Around the cache the only place where bytes are; else what is in the file, too.
   ChunkWindow window_;
+  std::unordered_set<uint32_t> arriving_;  // in the window and on their way to the file
 
   DigestState digest_state_ = DigestState::kUnknown;
   std::optional<Digest> expected_;

@@ -63,6 +63,7 @@ void Fill::go_around(const Error& why) {
     ++generation_;
     map_.forget_all();
     window_.clear();
+    arriving_.clear();
     rest_reserved_ = false;
     reservation_ = SpaceReservation();
     last_error_ = why.message;

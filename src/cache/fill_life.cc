@@ -166,7 +166,10 @@ void Fill::log_partial() const {
 uint64_t Fill::present_bytes() const {
   std::lock_guard lock(mutex_);
   if (complete_) return info_.size;
-  return around_ ? 0 : map_.present_bytes();
+  if (around_) return 0;
+  uint64_t bytes = map_.present_bytes();
+  for (uint32_t chunk : arriving_) bytes += map_.bytes({chunk, chunk + 1}).size();
+  return bytes;
 }
 
 double Fill::rate() const {

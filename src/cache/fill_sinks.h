@@ -111,6 +111,9 @@ class Fill::ChunkSink : public ByteSink {
       at += n;
       bytes = bytes.subspan(n);
       if (at < part_.end || around_) continue;
+      if (part_ == whole)
+        fill_.arrived(chunk_, generation_,
+                      {std::shared_ptr<const std::byte[]>(buffer_), part_.size()});
       if (!write_part()) return false;
       if (at == whole.end) break;
       part_ = {at, std::min(whole.end, at + kMostBuffered)};
@@ -148,7 +151,7 @@ class Fill::ChunkSink : public ByteSink {
       }
     }
     SharedBytes bytes;
-    if (part_ == fill_.map_.bytes({chunk_, chunk_ + 1})) bytes = {std::move(buffer_), part_.size()};
+    if (around_) bytes = {buffer_, part_.size()};
     buffer_.reset();
     // Around, a checksum that nobody will compare: no map is saved.
     const uint64_t checksum = around_ ? 1 : hasher_.finish();

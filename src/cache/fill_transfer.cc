@@ -22,6 +22,7 @@ uint32_t Fill::segment_chunks() const {
 bool Fill::one_more_stream() const {
   const auto now = steady_clock::now();
   const unsigned streams = flow_.streams(now);
+  if (streams == 0) return false;  // a landing, or the keeper, comes to it again
   if (background_running_ != streams) return background_running_ < streams;
   const uint64_t to_come = uint64_t{map_.in(ChunkMap::State::kClaimed)} * map_.chunk_size();
   return to_come <= flow_.lead(now);
@@ -61,6 +62,15 @@ void Fill::pump_background(Actions& actions) {
   }
   while (one_more_stream() && !probing() && next_segment()) submit_background(actions);
   if (!around_ && map_.complete()) background_ = false;
+}
+
+void Fill::go_on() {
+  Actions actions;
+  {
+    std::lock_guard lock(mutex_);
+    pump_background(actions);
+  }
+  perform(std::move(actions));
 }
 
 // With mutex_ held.
@@ -182,7 +192,12 @@ void Fill::finish_transfer(ChunkMap::Claim claim, unsigned generation, Priority 
   Actions actions;
   {
     std::lock_guard lock(mutex_);
-    --(priority == Priority::kBackground ? background_running_ : demand_running_);
+    if (priority == Priority::kBackground) {
+      --background_running_;
+      flow_.background_ended(steady_clock::now());
+    } else {
+      --demand_running_;
+    }
     if (generation == generation_) map_.release(rest);
     // What was put off to see what this request shows, or was asked for in a way that does not
     // work.
@@ -237,16 +252,32 @@ void Fill::note_rate(uint64_t bytes) {
   sampled_bytes_ = fetched_;
 }
 
+void Fill::arrived(uint32_t chunk, unsigned generation, const SharedBytes& bytes) {
+  Actions actions;
+  {
+    std::lock_guard lock(mutex_);
+    if (dead_ || generation != generation_ || map_.state(chunk) == ChunkMap::State::kPresent)
+      return;
+    window_.keep(chunk, bytes);
+    arriving_.insert(chunk);
+    wake(chunk, actions);
+  }
+  perform(std::move(actions));
+}
+
 bool Fill::landed(uint32_t chunk, unsigned generation, uint64_t checksum, SharedBytes bytes,
                   SpaceReservation& space) {
   Actions actions;
   {
     std::lock_guard lock(mutex_);
-    if (dead_ || generation != generation_) return false;
+    arriving_.erase(chunk);
+    // A fill that was shut down keeps what it has written: a reader may have got it.
+    if (generation != generation_ || (dead_ && dead_->kind != ErrorKind::kCancelled)) return false;
     if (map_.state(chunk) == ChunkMap::State::kPresent) return true;  // another transfer's
     const uint64_t size = map_.bytes({chunk, chunk + 1}).size();
     map_.land(chunk, checksum);
     if (!around_) space.use(size);  // here, so that go_around() gives back what was counted
+    if (dead_) return false;
     if (bytes) window_.keep(chunk, std::move(bytes));
     note_rate(size);
     if (background_running_ > 0 && !around_) {

@@ -13,6 +13,7 @@ constexpr uint64_t kLeastSegment = 256 << 10, kMostSegment = 4 << 20;
 constexpr uint64_t kMostDisturbedSegment = 1 << 20;
 constexpr Flow::Seconds kSegmentTime{1.0 / 30};
 constexpr milliseconds kDisturbedFor{100};
+constexpr milliseconds kDisturbedPause{4};
 constexpr Flow::Seconds kTrial{0.2};
 constexpr double kFaster = 1.15;  // worth a connection more
 constexpr Flow::Seconds kFirstPause{5}, kLongestPause{80};
@@ -44,7 +45,8 @@ uint64_t Flow::segment_bytes(Clock::time_point now) const {
 }
 
 unsigned Flow::streams(Clock::time_point now) const {
-  return is_disturbed(now) ? 1 : streams_;
+  if (!is_disturbed(now)) return streams_;
+  return now - background_ended_ < kDisturbedPause ? 0 : 1;
 }
 
 uint64_t Flow::lead(Clock::time_point now) const {
@@ -53,7 +55,10 @@ uint64_t Flow::lead(Clock::time_point now) const {
 }
 
 void Flow::landed(uint64_t bytes, Clock::time_point now) {
-  if (is_disturbed(now)) return paused();
+  if (is_disturbed(now)) {
+    trial_began_ = {};
+    return;
+  }
   if (trial_began_ == Clock::time_point{}) {
     trial_began_ = now;
     trial_bytes_ = 0;

@@ -6,9 +6,10 @@
 // then, and kept where the whole gets faster (streams()).
 //
 // Readers at random places come first. Their few bytes would queue behind a segment that fills the
-// way from upstream, so while there are such readers the segments are small, one at a time: what
-// they add to a round trip is a fraction of it. Else a segment is what comes in a thirtieth of a
-// second, for a reader who needs a byte in its midst waits for it rather than fetch it twice.
+// way from upstream, so while there are such readers the segments are small, one at a time and with
+// pauses: what they add to a round trip is a fraction of it, and of many short round trips few meet
+// one. Else a segment is what comes in a thirtieth of a second, for a reader who needs a byte in
+// its midst waits for it rather than fetch it twice.
 //
 // Not thread-safe: the Fill's mutex protects it.
 #pragma once
@@ -29,13 +30,11 @@ class Flow {
   void transferred(uint64_t bytes, Seconds first_byte, Seconds took);
   // `bytes` came, of a transfer in the background.
   void landed(uint64_t bytes, Clock::time_point now);
+  void background_ended(Clock::time_point now) { background_ended_ = now; }
   // A reader at a random place waits for bytes.
   void disturbed(Clock::time_point now) { disturbed_ = now; }
-  // There was nothing to do, or something else than upstream was waited for.
-  void paused() { trial_began_ = {}; }
-
   uint64_t segment_bytes(Clock::time_point now) const;  // about so many
-  unsigned streams(Clock::time_point now) const;
+  unsigned streams(Clock::time_point now) const;        // 0: not now
   // Another request may go out when no more than so many bytes are still to come; 0: one after the
   // other.
   uint64_t lead(Clock::time_point now) const;
@@ -47,7 +46,7 @@ class Flow {
   const unsigned most_streams_;
   double rate_ = 0;     // bytes per second of one connection while it flows; 0: not known
   Seconds latency_{0};  // from a request to its first byte
-  Clock::time_point disturbed_{};
+  Clock::time_point disturbed_{}, background_ended_{};
 
   unsigned streams_ = 1;
   Clock::time_point trial_began_{};  // {}: none under way

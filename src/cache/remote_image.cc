@@ -201,6 +201,7 @@ void RemoteImage::drop_finished_fill() {
 bool RemoteImage::tend() {
   std::shared_ptr<Fill> fill = this->fill();
   if (!fill) return false;
+  fill->go_on();
   fill->checkpoint();
   {
     std::lock_guard lock(mutex_);

@@ -70,6 +70,16 @@ TEST_F(FlowTest, ReadersAtRandomPlacesComeFirst) {
   EXPECT_GT(flow_.lead(now_ + 1s), 0u);
 }
 
+TEST_F(FlowTest, BetweenReadersAtRandomPlacesItPauses) {
+  flow_.disturbed(now_);
+  flow_.background_ended(now_);
+  EXPECT_EQ(flow_.streams(now_ + 1ms), 0u);
+  EXPECT_EQ(flow_.streams(now_ + 50ms), 1u);
+  EXPECT_EQ(flow_.streams(now_ + 1s), 1u);
+  flow_.background_ended(now_ + 1s);
+  EXPECT_EQ(flow_.streams(now_ + 1001ms), 1u);
+}
+
 TEST_F(FlowTest, ALongWayStaysInUseBetweenRandomReads) {
   transfer(100 * kMiB, 20ms);
   flow_.disturbed(now_);

@@ -237,7 +237,7 @@ std::optional<bool> open_elsewhere(int fd) {
   return false;
 }
 
-Result<std::vector<DirEntry>> list_dir(int dir) {
+Status each_entry(int dir, const std::function<Status(const DirEntry&)>& see) {
   // A descriptor of our own: fdopendir takes it over, and its position is not shared with others.
   int fd = retry_eintr([&] { return ::openat(dir, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC); });
   if (fd < 0) return fail_errno("opendir", errno);
@@ -247,14 +247,18 @@ Result<std::vector<DirEntry>> list_dir(int dir) {
     ::close(fd);
     return fail_errno("fdopendir", error);
   }
-  std::vector<DirEntry> entries;
-  errno = 0;
-  while (const dirent* entry = ::readdir(stream.get())) {
-    std::string_view name = entry->d_name;
-    if (name != "." && name != "..") entries.push_back({std::string(name), entry->d_type});
+  DirEntry seen;
+  while (true) {
+    errno = 0;  // of readdir alone, whatever `see` has left there
+    const dirent* entry = ::readdir(stream.get());
+    if (entry == nullptr) break;
+    seen.name = entry->d_name;
+    seen.type = entry->d_type;
+    if (seen.name == "." || seen.name == "..") continue;
+    if (auto done = see(seen); !done) return done;
   }
   if (errno != 0) return fail_errno("readdir", errno);
-  return entries;
+  return {};
 }
 
 }  // namespace posix

@@ -8,11 +8,11 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "base/result.h"
 
@@ -102,8 +102,8 @@ struct DirEntry {
   std::string name;
   unsigned char type;  // DT_REG, ... ; DT_UNKNOWN where the file system does not say
 };
-Result<std::vector<DirEntry>> list_dir(
-    int dir);  // without "." and ".."; `dir` may be used again after
+// Shows each entry, without "." and "..", until `see` fails. `dir` may be used again after.
+Status each_entry(int dir, const std::function<Status(const DirEntry&)>& see);
 
 }  // namespace posix
 }  // namespace imgcachefs

@@ -33,7 +33,10 @@ bool AdoptedImages::claim(const CachedImage& image) {
     if (auto at = begun_.find(image.id()); at != begun_.end() && image.is(at->second.st))
       return false;
   }
-  if (auto record = records_.find(image.id()); record && record->verified) return false;
+  // A record of another size is of another file that had its name.
+  if (auto record = records_.find(image.id());
+      record && record->verified && record->size == image.attr().size)
+    return false;
   std::lock_guard lock(mutex_);
   auto [at, fresh] = begun_.try_emplace(image.id(), Begun{image.st()});
   if (fresh) return true;

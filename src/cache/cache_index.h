@@ -3,12 +3,13 @@
 // The directory is the truth and the index a convenience: it ranks images for eviction and fills in
 // attributes, and never proves presence. Rows without file and files without row are tolerated at
 // any time and mended by repair(). How the index of a directory is chosen: index_driver.h.
-// Thread-safe; every call is one short write transaction
-// (milliseconds: Glance's own tools wait 2 s at most for the database). All implementations pass
-// tests/contract/cache_index_contract.
+// Thread-safe; every call is one short write transaction, or several that follow one another
+// (milliseconds each: Glance's own tools wait 2 s at most for the database). All implementations
+// pass tests/contract/cache_index_contract.
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -45,8 +46,10 @@ class CacheIndex {
   virtual ~CacheIndex() = default;
 
   virtual Result<std::optional<IndexRecord>> find(const ImageId& id) = 0;
-  virtual Result<std::vector<IndexRecord>>
-  all() = 0;  // ordered by ID, as Glance's get_cached_images
+  // Shows every row, in no order, until `see` fails; what comes and goes meanwhile may be shown or
+  // not. Nothing is locked while `see` runs, which may call the index.
+  virtual Status each(const std::function<Status(IndexRecord)>& see) = 0;
+  Result<std::vector<IndexRecord>> all();  // ordered by ID, as Glance's get_cached_images
 
   // Before an image becomes cached: what has to be on its file (`fd`, still under its old name)
   // from the first moment on, so that nobody ever finds a cached file without it. put() follows
@@ -58,14 +61,19 @@ class CacheIndex {
   // Rows that another driver has kept: they replace what is here, pins too. One transaction. What
   // has no file is passed over.
   virtual Status take_over(const std::vector<IndexRecord>& records) = 0;
-  virtual Status remove(const ImageId& id) = 0;  // none there is no error; the pin goes too
+  // One transaction; none there is no error. The pins go too.
+  virtual Status remove(const std::vector<ImageId>& ids) = 0;
+  Status remove(const ImageId& id) { return remove(std::vector{id}); }
   virtual Status add_accesses(
       const std::vector<AccessCount>& counts) = 0;  // one transaction; unknown IDs skipped
   virtual Status set_pinned(const ImageId& id, bool pinned) = 0;  // kNotFound without a row
 
   // Rows without file go; files without row get one: size and times from the file, hits from its
-  // user.hits, else 0.
-  virtual Status repair(const std::vector<StoredFile>& cached) = 0;
+  // user.hits, else 0. `cached` shows all files that are cached, once, as CacheLayout::each() does.
+  // Many short transactions; what is cached or removed meanwhile is left as it is.
+  using CachedFiles = std::function<Status(const std::function<Status(StoredFile)>& see)>;
+  virtual Status repair(const CachedFiles& cached) = 0;
+  Status repair(const CacheLayout& layout);  // with what lies there
 
   // The SOURCE this directory belongs to (DESIGN 2.5), nullopt in a directory that Glance made.
   virtual Result<std::optional<std::string>> source() = 0;

@@ -128,6 +128,12 @@ bool may_be_file(const posix::DirEntry& entry) {
   return entry.type == DT_REG || entry.type == DT_UNKNOWN;
 }
 
+bool is_regular(const posix::DirEntry& entry, int dir) {
+  if (entry.type != DT_UNKNOWN) return entry.type == DT_REG;
+  auto st = posix::stat_at(dir, entry.name);
+  return st && S_ISREG(st->st_mode);
+}
+
 }  // namespace
 
 Result<CacheLayout> CacheLayout::open(const std::string& cache_dir, Access access) {
@@ -194,45 +200,60 @@ std::string CacheLayout::index_path() const {
   return path_ + "/" + kIndexFile;
 }
 
-Status CacheLayout::each(Place place,
-                         const std::function<Status(const posix::DirEntry&, ImageId)>& see) const {
+Status CacheLayout::each_entry(
+    Place place, const std::function<Status(const posix::DirEntry&, ImageId)>& see) const {
   if (dir(place) < 0) return {};
-  auto entries = posix::list_dir(dir(place));
-  if (!entries) return fail(entries.error().in(path_));
-  for (const posix::DirEntry& entry : *entries) {
-    if (!may_be_file(entry)) continue;
+  Status seen;  // apart from what the directory itself says
+  auto listed = posix::each_entry(dir(place), [&](const posix::DirEntry& entry) -> Status {
+    if (!may_be_file(entry)) return {};
     auto id = ImageId::parse(entry.name);
-    if (!id) continue;
-    if (auto seen = see(entry, std::move(*id)); !seen) return seen;
-  }
+    if (id) seen = see(entry, std::move(*id));
+    return seen;
+  });
+  if (!seen) return seen;
+  if (!listed) return fail(listed.error().in(path_));
   return {};
+}
+
+Status CacheLayout::each(Place place, const std::function<Status(StoredFile)>& see) const {
+  return each_entry(place, [&](const posix::DirEntry& entry, ImageId id) -> Status {
+    auto st = posix::stat_at(dir(place), entry.name);
+    if (!st && st.error().kind == ErrorKind::kNotFound) return {};  // gone meanwhile
+    if (!st) return fail(st.error().in(path_));
+    if (!S_ISREG(st->st_mode)) return {};
+    return see({std::move(id), *st});
+  });
 }
 
 Result<std::vector<StoredFile>> CacheLayout::list(Place place) const {
   std::vector<StoredFile> files;
-  auto listed = each(place, [&](const posix::DirEntry& entry, ImageId id) -> Status {
-    auto st = posix::stat_at(dir(place), entry.name);
-    if (!st && st.error().kind == ErrorKind::kNotFound) return {};  // gone meanwhile
-    if (!st) return fail(st.error().in(path_));
-    if (S_ISREG(st->st_mode)) files.push_back({std::move(id), *st});
+  auto listed = each(place, [&](StoredFile file) -> Status {
+    files.push_back(std::move(file));
     return {};
   });
   if (!listed) return fail(listed.error());
   return files;
 }
 
-Result<std::vector<ImageId>> CacheLayout::names(Place place) const {
-  std::vector<ImageId> ids;
-  auto listed = each(place, [&](const posix::DirEntry& entry, ImageId id) -> Status {
-    if (entry.type == DT_UNKNOWN) {
-      auto st = posix::stat_at(dir(place), entry.name);
-      if (!st || !S_ISREG(st->st_mode)) return {};
-    }
-    ids.push_back(std::move(id));
+Status CacheLayout::each_name(Place place, const std::function<void(const ImageId&)>& see) const {
+  return each_entry(place, [&](const posix::DirEntry& entry, const ImageId& id) -> Status {
+    if (is_regular(entry, dir(place))) see(id);
     return {};
   });
+}
+
+Result<std::vector<ImageId>> CacheLayout::names(Place place) const {
+  std::vector<ImageId> ids;
+  auto listed = each_name(place, [&](const ImageId& id) { ids.push_back(id); });
   if (!listed) return fail(listed.error());
   return ids;
+}
+
+Result<size_t> CacheLayout::count(Place place) const {
+  size_t count = 0;
+  auto listed = each_name(place, [&](const ImageId&) { ++count; });
+  if (!listed) return fail(listed.error());
+  return count;
 }
 
 void CacheLayout::stop_serving() {

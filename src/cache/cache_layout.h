@@ -55,9 +55,14 @@ class CacheLayout {
   std::string index_path() const;  // of cache.db, for SQLite
 
   // The images that lie in a place: regular files whose names are ImageIds, in no order. What is
-  // not ours is not reported and never touched.
-  Result<std::vector<StoredFile>> list(Place place) const;
-  Result<std::vector<ImageId>> names(Place place) const;  // the same without a stat of each
+  // not ours is not reported and never touched. Shown one by one, until `see` fails: of a hundred
+  // thousand a list would take tens of megabytes.
+  Status each(Place place, const std::function<Status(StoredFile)>& see) const;
+  Result<std::vector<StoredFile>> list(Place place) const;  // where there are few
+  // The same without a stat of each.
+  Status each_name(Place place, const std::function<void(const ImageId&)>& see) const;
+  Result<std::vector<ImageId>> names(Place place) const;
+  Result<size_t> count(Place place) const;
 
   // Held by this process while it looks whether a name still means its file and then renames or
   // unlinks it: what is between the two would else be done to a successor's file. Other programs
@@ -70,7 +75,8 @@ class CacheLayout {
   CacheLayout() = default;
 
   // Shows each entry that may be an image's file, until `see` fails.
-  Status each(Place place, const std::function<Status(const posix::DirEntry&, ImageId)>& see) const;
+  Status each_entry(Place place,
+                    const std::function<Status(const posix::DirEntry&, ImageId)>& see) const;
 
   std::string path_;
   UniqueFd reading_;  // none: not permitted

@@ -130,15 +130,17 @@ void CachedImages::have_verified(const std::shared_ptr<CachedImage>& image, cons
 
 bool CachedImages::agrees(const ImageInfo& said, const CachedImage& image) {
   if (said.size != image.attr().size) return false;
-  const auto record = records_.find(image.id());
-  if (!record) return true;
-  if (record->validator != Validator{} || said.validator == Validator{})
-    return record->validator.same_version(said.validator);
+  auto record = records_.find_fresh(image.id());
+  // Of another file that had its name.
+  if (record && record->size != said.size) record.reset();
+  const Validator known = record ? record->validator : Validator{};
+  if (known != Validator{} || said.validator == Validator{})
+    return known.same_version(said.validator);
   // Glance put it there, or a crash came between the rename and the row: nothing says which version
   // it is. One that upstream has had since before it was cached is the one it was cached from, and
   // from now on a change can be told.
-  if (!said.validator.last_modified.empty() && said.mtime && *said.mtime > record->last_modified)
-    return false;
+  const WallTime cached_at = record ? record->last_modified : wall_time(image.st().st_mtim);
+  if (!said.validator.last_modified.empty() && said.mtime && *said.mtime > cached_at) return false;
   records_.set_validator(image.id(), said.validator);
   return true;
 }

@@ -1,6 +1,5 @@
 #include "cache/catalogue.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "base/log.h"
@@ -52,15 +51,15 @@ void Catalogue::ask() {
   for (const auto& done : waiting) done();
 }
 
-Result<std::vector<ImageId>> Catalogue::ids() const {
-  auto ids = layout_.names(Place::kCached);
-  if (!ids) return ids;
+Result<NameList> Catalogue::ids() const {
+  NameList ids;
+  auto listed = layout_.each_name(Place::kCached, [&](const ImageId& id) { ids.add(id.str()); });
+  if (!listed) return fail(listed.error());
   if (config_.list_all) {
     std::lock_guard lock(mutex_);
-    for (const auto& [id, info] : said_) ids->push_back(id);
+    for (const auto& [id, info] : said_) ids.add(id.str());
   }
-  std::sort(ids->begin(), ids->end());
-  ids->erase(std::unique(ids->begin(), ids->end()), ids->end());
+  ids.sort();
   return ids;
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/worker_pool.h"
 #include "cache/cache_layout.h"
+#include "cache/name_list.h"
 #include "cache/named_images.h"
 #include "cache/store_config.h"
 #include "fetch/upstream.h"
@@ -39,7 +40,7 @@ class Catalogue {
   void refresh(std::function<void()> done);
   void close();  // after `stop` was requested: answers who waits, and joins
 
-  Result<std::vector<ImageId>> ids() const;  // sorted; reads the directory
+  Result<NameList> ids() const;  // sorted; reads the directory
   // The same of the names that upstream gives its images; none without `list=all`.
   std::vector<NamedImage> names() const;
 

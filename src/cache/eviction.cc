@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <functional>
+#include <iterator>
+#include <optional>
 #include <thread>
 #include <tuple>
 #include <unordered_map>
@@ -17,12 +19,14 @@ namespace {
 // A map younger than this may be one that is being written under a temporary name.
 constexpr std::chrono::seconds kMapGrace{60};
 
+// An index keeps times less precisely than memory does.
+constexpr std::chrono::milliseconds kRounding{1};
+
 struct Candidate {
-  StoredFile file;
+  ImageId id;
   Place place;
   WallTime used;
-
-  uint64_t bytes() const { return counted_bytes(place, file.st); }
+  uint64_t bytes = 0;  // counted_bytes of it
 };
 
 WallTime last_touched(const struct stat& st) {
@@ -65,23 +69,18 @@ Result<UniqueFd> hold(const CacheLayout& layout, Place place, const ImageId& id,
   return fd;
 }
 
-// Removes a file that the caller holds. First the file and then the row: a row without file is
+// Removes a file that the caller holds. Its row is forgotten after it: a row without file is
 // nothing to anybody, a file without row would never be pruned by Glance.
-Status remove_held(const CacheLayout& layout, CacheIndex* index, Place place, const ImageId& id) {
+Status remove_held(const CacheLayout& layout, Place place, const ImageId& id) {
   if (place == Place::kIncomplete && layout.dir(Place::kMaps) >= 0)
     if (auto gone = posix::unlink_if_there_at(layout.dir(Place::kMaps), id.str()); !gone)
       return gone;
-  if (auto gone = posix::unlink_if_there_at(layout.dir(place), id.str()); !gone) return gone;
-  if (place != Place::kCached || index == nullptr) return {};
-  if (auto forgotten = index->remove(id); !forgotten)
-    spdlog::warn("{}: evicted, but its row stays in the index for now: {}", id.str(),
-                 forgotten.error().message);
-  return {};
+  return posix::unlink_if_there_at(layout.dir(place), id.str());
 }
 
 // Removes one file, or says whether it could be. False: it stays, which is no error.
-bool take(const CacheLayout& layout, CacheIndex* index, Place place, const ImageId& id,
-          Strangers strangers, bool dry_run) {
+bool take(const CacheLayout& layout, Place place, const ImageId& id, Strangers strangers,
+          bool dry_run) {
   Status done;
   UniqueFd held;
   // Nobody is given an invalid image any more, so those need not be held: who has one open keeps
@@ -93,7 +92,7 @@ bool take(const CacheLayout& layout, CacheIndex* index, Place place, const Image
     else
       done = fail(fd.error());
   }
-  if (done && !dry_run) done = remove_held(layout, index, place, id);
+  if (done && !dry_run) done = remove_held(layout, place, id);
   if (done) return true;
   if (done.error().kind != ErrorKind::kBusy && done.error().kind != ErrorKind::kNotFound)
     spdlog::warn("cannot remove an image from the cache: {}", done.error().message);
@@ -105,51 +104,81 @@ void count(Removals& removals, const ImageId& id, Place place, uint64_t bytes) {
   removals.bytes += bytes;
 }
 
+// Invalid ones first, the others as they were used.
+bool goes_before(const Candidate& a, const Candidate& b) {
+  const bool a_keeps = a.place != Place::kInvalid, b_keeps = b.place != Place::kInvalid;
+  return std::tie(a_keeps, a.used, a.id) < std::tie(b_keeps, b.used, b.id);
+}
+
 // Everything that may go unless it is in use, in the order it should.
 struct Candidates {
   std::vector<Candidate> order;
   uint64_t total = 0;  // what all images count for, the pinned ones too
 };
 
+struct RowSaid {
+  WallTime used;
+  bool pinned;
+};
+using RowsSaid = std::unordered_map<ImageId, RowSaid>;
+
+Status add_candidates(const CacheLayout& layout, Place place, const RowsSaid& rows,
+                      Candidates& found) {
+  return layout.each(place, [&](StoredFile file) -> Status {
+    Candidate candidate{std::move(file.id), place, last_touched(file.st),
+                        counted_bytes(place, file.st)};
+    found.total += candidate.bytes;
+    if (auto row = rows.find(candidate.id); place == Place::kCached && row != rows.end()) {
+      if (row->second.pinned) return {};
+      candidate.used = row->second.used;
+    }
+    found.order.push_back(std::move(candidate));
+    return {};
+  });
+}
+
 Result<Candidates> candidates(const CacheLayout& layout, CacheIndex* index) {
-  std::unordered_map<std::string, IndexRecord> rows;
+  RowsSaid rows;
   if (index != nullptr) {
-    auto all = index->all();
-    if (!all) return fail(all.error());  // without it we would not know what is pinned
-    for (IndexRecord& row : *all) rows.emplace(row.id.str(), std::move(row));
+    auto read = index->each([&](IndexRecord row) -> Status {
+      rows.emplace(std::move(row.id), RowSaid{row.last_accessed, row.pinned});
+      return {};
+    });
+    if (!read) return fail(read.error());  // without it we would not know what is pinned
   }
   Candidates found;
-  for (Place place : {Place::kInvalid, Place::kCached, Place::kIncomplete}) {
-    auto files = layout.list(place);
-    if (!files) return fail(files.error());
-    for (StoredFile& file : *files) {
-      Candidate candidate{std::move(file), place, {}};
-      candidate.used = last_touched(candidate.file.st);
-      found.total += candidate.bytes();
-      auto row = rows.find(candidate.file.id.str());
-      if (place == Place::kCached && row != rows.end()) {
-        if (row->second.pinned) continue;
-        candidate.used = row->second.last_accessed;
-      }
-      found.order.push_back(std::move(candidate));
-    }
-  }
-  std::sort(found.order.begin(), found.order.end(), [](const Candidate& a, const Candidate& b) {
-    const bool a_keeps = a.place != Place::kInvalid, b_keeps = b.place != Place::kInvalid;
-    return std::tie(a_keeps, a.used, a.file.id) < std::tie(b_keeps, b.used, b.file.id);
-  });
+  for (Place place : {Place::kInvalid, Place::kCached, Place::kIncomplete})
+    if (auto added = add_candidates(layout, place, rows, found); !added) return fail(added.error());
+  std::sort(found.order.begin(), found.order.end(), goes_before);
   return found;
+}
+
+// As the file and the index say it now. nullopt: it is to stay, or gone already.
+std::optional<Candidate> candidate_of(const CacheLayout& layout, CacheIndex& index,
+                                      const LastUse& use) {
+  auto st = posix::stat_at(layout.dir(Place::kCached), use.id.str());
+  if (!st || !S_ISREG(st->st_mode)) return std::nullopt;
+  auto row = index.find(use.id);
+  // Without its row we would not know whether it is pinned.
+  if (!row || !*row || (*row)->pinned) return std::nullopt;
+  if ((*row)->last_accessed > use.when + kRounding) return std::nullopt;
+  return Candidate{use.id, Place::kCached, use.when, counted_bytes(Place::kCached, *st)};
 }
 
 Removals take_while(const CacheLayout& layout, CacheIndex* index,
                     const std::vector<Candidate>& order, bool dry_run,
                     const std::function<bool(uint64_t freed)>& wanted) {
   Removals removals;
+  size_t forgotten = 0;
   for (const Candidate& candidate : order) {
     if (!wanted(removals.bytes)) break;
-    if (take(layout, index, candidate.place, candidate.file.id, Strangers::kOpenOrFresh, dry_run))
-      count(removals, candidate.file.id, candidate.place, candidate.bytes());
+    if (!take(layout, candidate.place, candidate.id, Strangers::kOpenOrFresh, dry_run)) continue;
+    count(removals, candidate.id, candidate.place, candidate.bytes);
+    if (dry_run || removals.files.size() < forgotten + kRowsAtOnce) continue;
+    forget_rows(layout, index, removals.files, forgotten);
+    forgotten = removals.files.size();
   }
+  if (!dry_run) forget_rows(layout, index, removals.files, forgotten);
   return removals;
 }
 
@@ -183,7 +212,24 @@ uint64_t counted_bytes(Place place, const struct stat& st) {
                                  : static_cast<uint64_t>(st.st_blocks) * kBlock;
 }
 
-Result<Removals> evict(const CacheLayout& layout, CacheIndex* index, const ImageId& id) {
+// A row without file is nothing to anybody; a file without row would never be pruned by Glance.
+void forget_rows(const CacheLayout& layout, CacheIndex* index, const std::vector<Removed>& files,
+                 size_t from) {
+  if (index == nullptr) return;
+  std::vector<ImageId> gone;
+  for (size_t i = from; i < files.size(); ++i) {
+    // It may have been cached anew already.
+    if (files[i].place == Place::kCached &&
+        !posix::stat_at(layout.dir(Place::kCached), files[i].id.str()))
+      gone.push_back(files[i].id);
+  }
+  if (gone.empty()) return;
+  if (auto forgotten = index->remove(gone); !forgotten)
+    spdlog::warn("{} images evicted ({}, ...), but their rows stay in the index for now: {}",
+                 gone.size(), gone.front().str(), forgotten.error().message);
+}
+
+Result<Removals> evict_files(const CacheLayout& layout, CacheIndex* index, const ImageId& id) {
   if (index != nullptr) {
     auto row = index->find(id);
     // Not with its own kind: "busy" would say that the image is in use.
@@ -209,9 +255,15 @@ Result<Removals> evict(const CacheLayout& layout, CacheIndex* index, const Image
   if (all.empty()) return fail(ErrorKind::kNotFound, fmt::format("{}: not cached", id.str()));
   Removals removals;
   for (const Held& held : all) {
-    if (auto done = remove_held(layout, index, held.place, id); !done) return fail(done.error());
+    if (auto done = remove_held(layout, held.place, id); !done) return fail(done.error());
     count(removals, id, held.place, held.bytes);
   }
+  return removals;
+}
+
+Result<Removals> evict(const CacheLayout& layout, CacheIndex* index, const ImageId& id) {
+  auto removals = evict_files(layout, index, id);
+  if (removals) forget_rows(layout, index, removals->files);
   return removals;
 }
 
@@ -232,6 +284,47 @@ Result<Removals> free_space(const CacheLayout& layout, CacheIndex* index, uint64
                     [&](uint64_t freed) { return freed < bytes; });
 }
 
+Result<Removals> free_space(const CacheLayout& layout, CacheIndex& index,
+                            std::vector<LastUse>& order, uint64_t bytes) {
+  Candidates others;  // few
+  for (Place place : {Place::kInvalid, Place::kIncomplete})
+    if (auto added = add_candidates(layout, place, {}, others); !added) return fail(added.error());
+  std::sort(others.order.begin(), others.order.end(), goes_before);
+  std::vector<Candidate> chosen;
+  uint64_t sum = 0;
+  const auto choose = [&](Candidate candidate) {
+    if (!take(layout, candidate.place, candidate.id, Strangers::kOpenOrFresh, true)) return;
+    sum += candidate.bytes;
+    chosen.push_back(std::move(candidate));
+  };
+  auto other = others.order.begin();
+  size_t looked_at = 0;
+  std::vector<LastUse> again;
+  for (; sum < bytes && looked_at < order.size(); ++looked_at) {
+    LastUse& use = order[looked_at];
+    auto cached = candidate_of(layout, index, use);
+    if (!cached) continue;
+    for (; sum < bytes && other != others.order.end() && goes_before(*other, *cached); ++other)
+      choose(std::move(*other));
+    if (sum >= bytes) break;
+    choose(std::move(*cached));
+    again.push_back(std::move(use));  // in use now, or kept for now
+  }
+  for (; sum < bytes && other != others.order.end(); ++other) choose(std::move(*other));
+  order.erase(order.begin(), order.begin() + static_cast<ptrdiff_t>(looked_at));
+  Removals removals;
+  if (sum >= bytes)
+    removals = take_while(layout, &index, chosen, false, [](uint64_t) { return true; });
+  std::erase_if(again, [&](const LastUse& use) {
+    return std::any_of(removals.files.begin(), removals.files.end(), [&](const Removed& file) {
+      return file.place == Place::kCached && file.id == use.id;
+    });
+  });
+  order.insert(order.begin(), std::make_move_iterator(again.begin()),
+               std::make_move_iterator(again.end()));
+  return removals;
+}
+
 Result<Removals> clean(const CacheLayout& layout, std::chrono::seconds stall_time, bool dry_run) {
   const WallTime now = std::chrono::system_clock::now();
   Removals removals;
@@ -242,7 +335,7 @@ Result<Removals> clean(const CacheLayout& layout, std::chrono::seconds stall_tim
       const bool fresh = stall_time.count() > 0 && now - wall_time(file.st.st_mtim) <= stall_time;
       if (place == Place::kIncomplete && fresh) continue;
       // How long nobody must have written to it is the caller's word.
-      if (take(layout, nullptr, place, file.id, Strangers::kOpen, dry_run))
+      if (take(layout, place, file.id, Strangers::kOpen, dry_run))
         count(removals, file.id, place, counted_bytes(place, file.st));
     }
   }

@@ -47,6 +47,13 @@ struct Removals {
 // nothing. kNotFound: neither is there. kBusy: in use or pinned.
 Result<Removals> evict(const CacheLayout& layout, CacheIndex* index, const ImageId& id);
 
+// The same of many: their rows are left, for forget_rows() to take out together. One transaction
+// for each would take longer than all the rest.
+Result<Removals> evict_files(const CacheLayout& layout, CacheIndex* index, const ImageId& id);
+void forget_rows(const CacheLayout& layout, CacheIndex* index, const std::vector<Removed>& files,
+                 size_t from = 0);    // of files[from] and those behind it
+constexpr size_t kRowsAtOnce = 4000;  // others wait a quarter of a second for the database then
+
 // Takes out images until what all of them count for is at most `max_size` bytes, or nothing is left
 // that may go: the invalid ones first, then cached and incomplete ones, least recently used first
 // (by the index; without a row, by the file's times). Pinned ones and those in use stay.
@@ -56,6 +63,18 @@ Result<Removals> prune(const CacheLayout& layout, CacheIndex* index, uint64_t ma
 // The same, until at least `bytes` were freed.
 Result<Removals> free_space(const CacheLayout& layout, CacheIndex* index, uint64_t bytes,
                             bool dry_run);
+
+// A cached image and its last use, as somebody remembers it.
+struct LastUse {
+  ImageId id;
+  WallTime when;
+};
+
+// The same, or nothing when so many cannot go, with no look at all that is cached: of cached images
+// only those of `order` go, the least recently used first, and only as long as the index knows of
+// no later use. What was looked at and does not have to be again is taken out of `order`.
+Result<Removals> free_space(const CacheLayout& layout, CacheIndex& index,
+                            std::vector<LastUse>& order, uint64_t bytes);
 
 // Takes out every invalid image, every incomplete one not in use that was last written longer than
 // `stall_time` ago (0: all), and maps without an image.

@@ -4,7 +4,6 @@
 
 #include "base/log.h"
 #include "cache/index_driver.h"
-#include "cache/unfinished.h"
 
 namespace imgcachefs {
 namespace {
@@ -84,15 +83,10 @@ Status ImageStore::start() {
   cached_ = std::make_unique<CachedImages>(config_, layout_, *records_, table_, budget_, inquiries_,
                                            *adopted_, changeable);
   if (auto ours = claim_directory(); !ours) return ours;
-  take_back_all_unfinished(layout_);
-  auto cached = layout_.list(Place::kCached);
-  if (!cached) return fail(cached.error());
-  if (auto repaired = index_->repair(*cached); !repaired) return repaired;
-  if (auto loaded = records_->refresh(); !loaded) return loaded;
-  if (repositories_)
-    if (auto loaded = repositories_->load(); !loaded) return loaded;
-  janitor_ = std::make_unique<Janitor>(config_, layout_, *index_, *records_, budget_, table_);
+  janitor_ = std::make_unique<Janitor>(config_, layout_, *index_, *records_, budget_, table_,
+                                       stop_.get_token());
   janitor_->start();
+  if (repositories_) openers_.submit([this] { repositories_->load(); });
   keeper_ = std::make_unique<PeriodicTask>("keeper", kKeeperInterval, [this] { keeper_round(); });
   return {};
 }
@@ -295,10 +289,7 @@ StoreStatus ImageStore::status() const {
   status.max_size = config_.max_size;
   status.chunk_size = config_.chunk_size;
   status.driver = index_->driver();
-  const auto count = [this](Place place) {
-    auto names = layout_.names(place);
-    return names ? names->size() : 0;
-  };
+  const auto count = [this](Place place) { return layout_.count(place).value_or(0); };
   status.cached = count(Place::kCached);
   status.incomplete = count(Place::kIncomplete);
   status.invalid = count(Place::kInvalid);

@@ -17,7 +17,8 @@
 //     keeper    (1)              saves chunk maps twice a second, lets go of idle fills
 //     prefetcher (1)             takes up what is queued                     prefetcher.h
 //     verifier  (1)              hashes what was adopted, at low priority     adopted_images.h
-//     janitor   (1)              hits every two seconds; prune and clean every janitor_interval
+//     janitor   (1)              looks through the directory; then hits every two seconds, and
+//                                prune and clean every janitor_interval
 //
 // Locks, and what each protects. They are taken in this order, most of them alone; none is held
 // across I/O, a call to upstream or a callback, but for those whose purpose it is, as said there.
@@ -40,6 +41,7 @@
 //     Catalogue::mutex_, Inquiries::mutex_   what upstream said, and who waits for it
 //     Prefetcher::mutex_       what is being tried of the queue
 //     AdoptedImages::mutex_    which files were held against upstream's checksum
+//     Gate::mutex_             who waits for the marks to be read
 //     SpaceBudget::mutex_, TransferQueue::mutex_, WorkerPool::mutex_, Throttle::mutex_   leaves
 #pragma once
 
@@ -69,8 +71,10 @@ namespace imgcachefs {
 
 class ImageStore final : private RemoteImageOwner {
  public:
-  // Takes the directory (locks, source record), repairs the index, starts the threads. Asks nothing
-  // of upstream, which must outlive the store. kBusy: another daemon has the directory. kInvalid:
+  // Takes the directory (locks, source record) and starts the threads. What takes longer the more
+  // images there are (to repair the index, to count bytes) is theirs: until it is done each image
+  // is looked at as it is asked for, and who needs room waits. Asks nothing of upstream, which must
+  // outlive the store. kBusy: another daemon has the directory. kInvalid:
   // it belongs to another source.
   static Result<std::unique_ptr<ImageStore>> open(const StoreConfig& config, Upstream& upstream);
 
@@ -85,7 +89,7 @@ class ImageStore final : private RemoteImageOwner {
   // kStale: `image` is not the current one of its name any more: look up again.
   void open_image(const std::shared_ptr<Image>& image, OpenDone done);
 
-  using ListDone = std::function<void(Result<std::vector<ImageId>>)>;
+  using ListDone = std::function<void(const Result<NameList>&)>;
   // The names `ls` shows, sorted: cached images, and with list_all upstream's catalogue; when
   // upstream does not answer, what is cached and what it said last.
   void list(ListDone done);

@@ -66,25 +66,34 @@ class ImageTable {
   void purge();  // drops entries that nobody has and that are not believed any more
 
  private:
+  // Of each image that is looked at: little, for a look at a directory is a look at all.
   struct Entry {
     std::weak_ptr<CachedImage> cached;
-    std::shared_ptr<RemoteImage> remote;
-    std::optional<Clock::time_point> heard;
-    std::optional<Error> refused;
-    Clock::time_point refused_until{};
+    Clock::time_point heard = kNever;
+  };
+  struct Remote {
+    std::shared_ptr<RemoteImage> image;  // nullptr: it was removed
     std::string last_error;
   };
+  struct Refusal {
+    Error error;
+    Clock::time_point until;
+  };
   static constexpr size_t kMostRefusals = 50'000;
+  static constexpr Clock::time_point kNever = Clock::time_point::min();
 
-  bool fresh(const Entry& entry) const;  // with mutex_ held
-  // With mutex_ held; those that went are put into `last`, to be freed outside the lock.
+  // With mutex_ held:
+  bool fresh(const ImageId& id) const;
+  bool kept(const ImageId& id) const;  // somebody has it, or it is believed
+  // Those that went are put into `last`, to be freed outside the lock.
   void purge(std::vector<std::shared_ptr<RemoteImage>>& last);
 
   const std::optional<std::chrono::seconds> believe_;
   const std::chrono::seconds believe_negative_;
   mutable std::mutex mutex_;
   std::unordered_map<ImageId, Entry> entries_;
-  size_t refusals_ = 0;              // entries that are there for one alone, or more
+  std::unordered_map<ImageId, Remote> remotes_;
+  std::unordered_map<ImageId, Refusal> refusals_;
   Clock::time_point purge_again_{};  // when there are too many of them
   std::atomic<uint64_t> last_serial_{0};
 };

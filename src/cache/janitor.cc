@@ -1,7 +1,8 @@
 #include "cache/janitor.h"
 
+#include <malloc.h>
+
 #include <algorithm>
-#include <unordered_set>
 
 #include "base/log.h"
 #include "cache/chunk_map_file.h"
@@ -16,22 +17,37 @@ constexpr std::chrono::milliseconds kFlushInterval{2000};
 // After a count of the directory that fills got into.
 constexpr std::chrono::seconds kCountAgain{10};
 
-// In the order in which a file can wander while they are counted: it may be met twice, but not be
-// missed. (A commit passes through maps/.)
-constexpr Place kCountedPlaces[] = {Place::kIncomplete, Place::kMaps, Place::kInvalid,
-                                    Place::kCached};
+// In the order in which a file can wander while they are counted, at last to where it is cached: it
+// may be met twice, but not be missed. (A commit passes through maps/.)
+constexpr Place kWandering[] = {Place::kIncomplete, Place::kMaps, Place::kInvalid};
+
+constexpr int kRestPerWork = 19;
+constexpr size_t kRemembered = 1000;  // images, of those that go first
+constexpr std::chrono::seconds kClockSlack{2};
 
 }  // namespace
 
+template <typename Do>
+auto Janitor::Sparing::run(Do act) {
+  const auto begin = steady_clock::now();
+  auto result = act();
+  const auto end = steady_clock::now();
+  again_ = end + kRestPerWork * (end - begin);
+  return result;
+}
+
 void Janitor::start() {
-  recount();
-  // The first round tidies, before there is anything to fill.
+  budget_.expect_count();
+  // The first round tidies.
   thread_ = std::make_unique<PeriodicTask>("janitor", kFlushInterval, [this] { round(); });
   thread_->poke();
 }
 
 void Janitor::stop() {
   if (thread_) thread_->stop();
+  // It may have been stopped before its first round.
+  budget_.wait_no_more();
+  records_.wait_no_more();
 }
 
 // What a fill has brought into a file of that place. While the kernel writes pages back, a file
@@ -43,45 +59,126 @@ uint64_t Janitor::filled_bytes(Place place, const ImageId& id) const {
   return fill ? fill->present_bytes() : 0;
 }
 
-void Janitor::recount() {
-  const uint64_t before = budget_.landed();
-  uint64_t on_disk = 0;
-  std::unordered_set<ino_t> met;
-  for (Place place : kCountedPlaces) {
-    auto files = layout_.list(place);
-    if (!files) return spdlog::warn("the cache cannot be counted: {}", files.error().message);
-    for (const StoredFile& file : *files) {
-      if (place == Place::kMaps && ChunkMapFile::is_map(layout_.dir(place), file.id.str()))
-        continue;
-      if (met.insert(file.st.st_ino).second)
-        on_disk += std::max(counted_bytes(place, file.st), filled_bytes(place, file.id));
-    }
+void Janitor::add(Count& count, Place place, const StoredFile& file) const {
+  if (place == Place::kMaps && ChunkMapFile::is_map(layout_.dir(place), file.id.str())) return;
+  // Not each of a hundred thousand is kept in mind: from where it is cached none wanders on.
+  const bool is_last_place = place == Place::kCached && file.st.st_nlink < 2;
+  if (is_last_place ? count.met.contains(file.st.st_ino) : !count.met.insert(file.st.st_ino).second)
+    return;
+  count.on_disk += std::max(counted_bytes(place, file.st), filled_bytes(place, file.id));
+}
+
+// All but what is cached, and before it: see kWandering.
+Status Janitor::count_unfinished(Count& count) const {
+  count.before = budget_.landed();
+  for (Place place : kWandering) {
+    auto listed = layout_.each(place, [&](const StoredFile& file) -> Status {
+      add(count, place, file);
+      return {};
+    });
+    if (!listed) return listed;
   }
-  if (!budget_.recount(on_disk, before)) count_again_ = true;
+  return {};
+}
+
+void Janitor::conclude(const Count& count) {
+  if (!budget_.recount(count.on_disk, count.before)) count_again_ = true;
+}
+
+void Janitor::recount() {
+  Count count;
+  Status counted = count_unfinished(count);
+  if (counted)
+    counted = layout_.each(Place::kCached, [&](const StoredFile& file) -> Status {
+      add(count, Place::kCached, file);
+      return {};
+    });
+  if (!counted) return spdlog::warn("the cache cannot be counted: {}", counted.error().message);
+  conclude(count);
+}
+
+// One walk through the directory, for all that has to look at every image: what others have called
+// cached and is not is taken back, the rest is counted and held against the index.
+void Janitor::take_stock() {
+  Count count;
+  bool counted = false;
+  const WallTime begin = std::chrono::system_clock::now();
+  const auto walk = [&](const std::function<Status(StoredFile)>& see) -> Status {
+    if (auto done = count_unfinished(count); !done) return done;
+    auto walked = layout_.each(Place::kCached, [&](StoredFile file) -> Status {
+      if (stop_.stop_requested())
+        return fail(ErrorKind::kCancelled, "the cache is being unmounted");
+      // A rename shows in the time of change. Elsewhere: whoever is given an image looks himself.
+      const bool is_new = wall_time(file.st.st_ctim) >= looked_through_ - kClockSlack;
+      if (is_new && take_back_unfinished(layout_, file.id, file.st)) {
+        count_again_ = true;
+        return {};
+      }
+      add(count, Place::kCached, file);
+      return see(std::move(file));
+    });
+    if (!walked) return walked;
+    looked_through_ = begin;
+    conclude(count);
+    counted = true;
+    return {};
+  };
+  auto taken = records_.take_stock(walk);
+  if (stop_.stop_requested()) return;
+  if (!taken) spdlog::warn("index: {}", taken.error().message);
+  if (!counted) recount();
+  budget_.wait_no_more();  // though it could not be counted
+}
+
+// What goes first is asked of the records, and that seldom: those that are used after they were
+// looked for go later. Only if that is not enough the directory is gone through, with what others
+// put there since the last tidying.
+Removals Janitor::evict_remembered(uint64_t bytes) {
+  for (const bool anew : {false, true}) {
+    if (anew) order_ = records_.least_recently_used(kRemembered);
+    if (order_.empty()) continue;
+    auto removed = free_space(layout_, index_, order_, bytes);
+    if (!removed) {
+      spdlog::warn("eviction failed: {}", removed.error().message);
+      return {};
+    }
+    if (!removed->files.empty()) return std::move(*removed);
+  }
+  return {};
+}
+
+Removals Janitor::evict_any(uint64_t bytes) {
+  auto possible = free_space(layout_, &index_, bytes, true);
+  if (!possible || possible->bytes < bytes) return {};
+  auto removed = free_space(layout_, &index_, bytes, false);
+  if (removed) return std::move(*removed);
+  spdlog::warn("eviction failed: {}", removed.error().message);
+  return {};
 }
 
 uint64_t Janitor::make_room(uint64_t bytes) {
-  // Others take images away too: Glance, imgcachectl. Then there is room already.
-  const uint64_t before = budget_.used();
-  recount();
-  count_again_ = true;  // in the middle of fills it may be too much
-  if (const uint64_t now = budget_.used(); now < before) return before - now;
-  records_.flush();  // who was read last must be known to the index
-  auto possible = free_space(layout_, &index_, bytes, true);
-  if (!possible || possible->bytes < bytes) return 0;
-  auto removed = free_space(layout_, &index_, bytes, false);
-  if (!removed) {
-    spdlog::warn("eviction failed: {}", removed.error().message);
-    return 0;
+  if (recounting_.due()) {
+    // Others take images away too: Glance, imgcachectl. Then there is room already.
+    const uint64_t before = budget_.used();
+    const uint64_t now = recounting_.run([this] {
+      recount();
+      return budget_.used();
+    });
+    count_again_ = true;  // in the middle of fills it may be too much
+    if (now < before) return before - now;
   }
-  account(*removed, "room is needed");
-  return removed->bytes;
+  records_.flush();  // who was read last must be known to the index
+  Removals removed = evict_remembered(bytes);
+  if (removed.files.empty() && searching_.due())
+    removed = searching_.run([&] { return evict_any(bytes); });
+  account(removed, "room is needed");
+  return removed.bytes;
 }
 
 void Janitor::account(const Removals& removed, const char* reason) {
   if (removed.files.empty()) return;
   for (const Removed& file : removed.files)
-    if (file.place == Place::kCached) records_.remove(file.id);
+    if (file.place == Place::kCached) records_.forget(file.id);
   budget_.freed(removed.bytes);
   evicted_images_ += removed.files.size();
   evicted_bytes_ += removed.bytes;
@@ -105,23 +202,20 @@ void Janitor::round() {
 
 // Prune and clean, after what Glance and imgcachectl did in the same directory was taken in.
 void Janitor::tidy() {
-  take_back_all_unfinished(layout_);
-  if (auto cached = layout_.list(Place::kCached))
-    if (auto repaired = index_.repair(*cached); !repaired)
-      spdlog::warn("index: {}", repaired.error().message);
-  if (auto refreshed = records_.refresh(); !refreshed)
-    spdlog::warn("index: {}", refreshed.error().message);
   auto cleaned = clean(layout_, config_.stall_time, false);
   if (!cleaned) spdlog::warn("clean: {}", cleaned.error().message);
   if (cleaned && !cleaned->files.empty())
     spdlog::info("cleaned {} images, {} bytes: invalid or stalled", cleaned->files.size(),
                  cleaned->bytes);
-  recount();
+  take_stock();
+  if (stop_.stop_requested()) return;
   if (const uint64_t excess = budget_.excess(); excess > 0) {
     auto removed = free_space(layout_, &index_, excess, false);
     if (removed) account(*removed, "the limit is exceeded");
   }
   table_.purge();
+  // What such a round has used and freed lies in many small pieces.
+  ::malloc_trim(0);
 }
 
 }  // namespace imgcachefs

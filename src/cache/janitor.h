@@ -1,15 +1,21 @@
 // Janitor: keeps the cache directory as it should be, in the background: hits written to the index,
 // prune and clean, what others did there taken in, and the account of its space true.
 //
-// Its own thread does a round every two seconds, and tidies every janitor_interval. make_room() is
-// called by whoever needs space (SpaceBudget), one at a time, on threads that may wait for the
-// disk.
+// Its own thread does a round every two seconds, and tidies every janitor_interval; the first round
+// takes stock of the directory while the mount is served already. make_room() is called by whoever
+// needs space (SpaceBudget), one at a time, on threads that may wait for the disk.
+//
+// A look at the whole directory takes a time that grows with the number of images. Tidying is such
+// a look. Making room is none as a rule: what goes first is remembered.
 #pragma once
 
 #include <atomic>
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <stop_token>
+#include <unordered_set>
+#include <vector>
 
 #include "base/periodic_task.h"
 #include "cache/cache_index.h"
@@ -26,15 +32,16 @@ class Janitor {
  public:
   // What it is given must outlive it.
   Janitor(const StoreConfig& config, const CacheLayout& layout, CacheIndex& index,
-          CacheRecords& records, SpaceBudget& budget, ImageTable& table)
+          CacheRecords& records, SpaceBudget& budget, ImageTable& table, std::stop_token stop)
       : config_(config),
         layout_(layout),
         index_(index),
         records_(records),
         budget_(budget),
-        table_(table) {}
+        table_(table),
+        stop_(std::move(stop)) {}
 
-  void start();  // counts the directory, then starts the thread
+  void start();  // starts the thread; until it has counted the directory, SpaceBudget waits
   void stop();   // joins it; room is made all the same
 
   // Frees `bytes` of the disk, or nothing when so many cannot go; how many went. What others have
@@ -45,9 +52,31 @@ class Janitor {
   uint64_t evicted_bytes() const { return evicted_bytes_; }
 
  private:
+  // What may be done again only after a while in which it cost little: a twentieth of the time.
+  class Sparing {
+   public:
+    bool due() const { return std::chrono::steady_clock::now() >= again_; }
+    template <typename Do>
+    auto run(Do act);
+
+   private:
+    std::chrono::steady_clock::time_point again_{};
+  };
+  struct Count {
+    uint64_t before = 0;   // SpaceBudget::landed() when it began
+    uint64_t on_disk = 0;  // bytes
+    std::unordered_set<ino_t> met;
+  };
+
   void round();
   void tidy();
+  void take_stock();
   void recount();
+  Status count_unfinished(Count& count) const;
+  void add(Count& count, Place place, const StoredFile& file) const;
+  void conclude(const Count& count);
+  Removals evict_remembered(uint64_t bytes);
+  Removals evict_any(uint64_t bytes);
   uint64_t filled_bytes(Place place, const ImageId& id) const;
   void account(const Removals& removed, const char* reason);
 
@@ -57,9 +86,14 @@ class Janitor {
   CacheRecords& records_;
   SpaceBudget& budget_;
   ImageTable& table_;
+  const std::stop_token stop_;
   std::atomic<uint64_t> evicted_images_{0}, evicted_bytes_{0};
   std::atomic<bool> count_again_{false};  // what was counted may be too much
+  // Of who makes room.
+  std::vector<LastUse> order_;  // what goes first, as far as that was looked for
+  Sparing recounting_, searching_;
   // The thread's own.
+  WallTime looked_through_{};  // for unfinished files, last
   std::chrono::steady_clock::time_point next_tidy_{};
   std::chrono::steady_clock::time_point next_count_ = std::chrono::steady_clock::time_point::max();
   std::unique_ptr<PeriodicTask> thread_;  // last: it uses all the others

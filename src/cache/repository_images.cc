@@ -83,8 +83,10 @@ void RepositoryImages::close() {
 void RepositoryImages::find_directory(const std::string& path, Done done) {
   if (!is_repository_name(path))
     return done(fail(ErrorKind::kNotFound, "no repository can be called that"));
-  if (has_cached_below(path)) return done({});
-  find_uncached_directory(path, std::move(done));
+  loaded_.pass([this, path, done = std::move(done)] {
+    if (has_cached_below(path)) return done({});
+    find_uncached_directory(path, done);
+  });
 }
 
 void RepositoryImages::find_uncached_directory(const std::string& path, Done done) {
@@ -123,9 +125,11 @@ void RepositoryImages::find_tagged_directory(const std::string& path, Status cat
 }
 
 void RepositoryImages::find_image(const std::string& repository, const ImageId& id, Done done) {
-  members_.find({repository, id}, [done = std::move(done)](const auto& member) {
-    if (!member) return done(fail(member.error()));
-    done({});
+  loaded_.pass([this, key = ImageIn(repository, id), done = std::move(done)] {
+    members_.find(key, [done](const auto& member) {
+      if (!member) return done(fail(member.error()));
+      done({});
+    });
   });
 }
 
@@ -174,19 +178,21 @@ void RepositoryImages::list(const std::string& path, std::function<void(Result<L
       done(std::move(shown));
     });
   };
-  if (!config_.list_all) return answer(Contents());
-  catalogue_.find(
-      {}, {.patience = Patience::kOneTry},
-      [this, path, answer = std::move(answer)](const auto& catalogue) {
-        if (!catalogue && catalogue.error().kind != ErrorKind::kDenied)
-          spdlog::warn("the catalogue of repositories cannot be read, its last state is shown: {}",
-                       catalogue.error().message);
-        const bool is_repository =
-            !path.empty() && (!catalogue || std::find((*catalogue)->begin(), (*catalogue)->end(),
-                                                      path) != (*catalogue)->end());
-        if (!is_repository) return answer(Contents());
-        contents_.find(path, {.patience = Patience::kOneTry}, answer);
-      });
+  if (!config_.list_all) return loaded_.pass([answer = std::move(answer)] { answer(Contents()); });
+  loaded_.pass([this, path, answer = std::move(answer)] {
+    catalogue_.find(
+        {}, {.patience = Patience::kOneTry}, [this, path, answer](const auto& catalogue) {
+          if (!catalogue && catalogue.error().kind != ErrorKind::kDenied)
+            spdlog::warn(
+                "the catalogue of repositories cannot be read, its last state is shown: {}",
+                catalogue.error().message);
+          const bool is_repository =
+              !path.empty() && (!catalogue || std::find((*catalogue)->begin(), (*catalogue)->end(),
+                                                        path) != (*catalogue)->end());
+          if (!is_repository) return answer(Contents());
+          contents_.find(path, {.patience = Patience::kOneTry}, answer);
+        });
+  });
 }
 
 RepositoryImages::Listing RepositoryImages::listing(const std::string& path,
@@ -233,14 +239,17 @@ void RepositoryImages::list_tags(const std::string& repository,
                                  std::function<void(Result<Tags>)> done) {
   if (!is_repository_name(repository))
     return done(fail(ErrorKind::kNotFound, "no repository can be called that"));
-  tags_.find(repository, std::move(done));
+  loaded_.pass(
+      [this, repository, done = std::move(done)] { tags_.find(repository, std::move(done)); });
 }
 
 void RepositoryImages::find_tag(const std::string& repository, const std::string& tag,
                                 std::function<void(Result<std::shared_ptr<const Tag>>)> done) {
   if (!is_repository_name(repository))
     return done(fail(ErrorKind::kNotFound, "no repository can be called that"));
-  tag_.find({repository, tag}, std::move(done));
+  loaded_.pass([this, key = TagOf(repository, tag), done = std::move(done)] {
+    tag_.find(key, std::move(done));
+  });
 }
 
 }  // namespace imgcachefs

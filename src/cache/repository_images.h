@@ -20,6 +20,7 @@
 #include <variant>
 #include <vector>
 
+#include "base/gate.h"
 #include "cache/believed.h"
 #include "cache/cache_layout.h"
 #include "cache/found_images.h"
@@ -34,7 +35,8 @@ class RepositoryImages {
   RepositoryImages(const StoreConfig& config, const CacheLayout& layout, Repositories& upstream,
                    AskingThreads threads, std::stop_token stop);
 
-  Status load();  // reads the marks of what is cached; before anything else
+  // Reads the marks of what is cached. All that is asked before waits for it, without a thread.
+  void load();
 
   // Each calls `done` once: at once when the answer is believed, else from a thread of the store.
 
@@ -110,6 +112,7 @@ class RepositoryImages {
   Believed<ImageIn, Member> members_;
   Believed<std::string, std::vector<ImageId>> contents_;  // of all tags of a repository
   FoundImages found_;
+  Gate loaded_;
   std::mutex marking_;
   std::atomic<size_t> look_after_{kFewCached};  // as many that are called cached
   // Asks for the contents of repositories: hundreds of questions each, which hold nobody else up.

@@ -5,20 +5,21 @@
 
 namespace imgcachefs {
 
-Status RepositoryImages::load() {
-  auto cached = layout_.names(Place::kCached);
-  if (!cached) return fail(cached.error());
-  for (const ImageId& id : *cached) {
+void RepositoryImages::load() {
+  auto listed = layout_.each_name(Place::kCached, [this](const ImageId& id) {
+    if (stop_.stop_requested()) return;
     auto file =
         posix::open_at(layout_.dir(Place::kCached), id.str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (!file) continue;
+    if (!file) return;
     for (const std::string& repository : marked_repositories(file->get())) {
       members_.assume({repository, id}, {});
       found_.add({repository, id}, true);
     }
-  }
+  });
+  if (!listed)
+    spdlog::warn("what is cached of which repository cannot be read: {}", listed.error().message);
   look_after_ = kFewCached + 2 * found_.count_cached();
-  return {};
+  loaded_.open();
 }
 
 void RepositoryImages::found(const ImageIn& key) {

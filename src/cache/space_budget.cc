@@ -69,7 +69,8 @@ Result<SpaceReservation> SpaceBudget::reserve(uint64_t bytes) {
 
 uint64_t SpaceBudget::shortage(uint64_t wanted) const {
   auto disk = posix::statvfs_fd(layout_.dir(Place::kCached));
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  wait_for_count(lock);
   uint64_t lack = 0;
   if (const uint64_t total = used_ + promised_ + wanted; total > max_size_)
     lack = total - max_size_;
@@ -79,6 +80,21 @@ uint64_t SpaceBudget::shortage(uint64_t wanted) const {
     if (needed > available) lack = std::max(lack, needed - available);
   }
   return lack;
+}
+
+void SpaceBudget::expect_count() {
+  std::lock_guard lock(mutex_);
+  is_counted_ = false;
+}
+
+void SpaceBudget::wait_no_more() {
+  std::lock_guard lock(mutex_);
+  is_counted_ = true;
+  counted_.notify_all();
+}
+
+void SpaceBudget::wait_for_count(std::unique_lock<std::mutex>& lock) const {
+  counted_.wait(lock, [this] { return is_counted_; });
 }
 
 void SpaceBudget::freed(uint64_t bytes) {
@@ -91,6 +107,8 @@ bool SpaceBudget::recount(uint64_t on_disk, uint64_t before) {
   // What went meanwhile may have been counted before it went: too much for a while, never too
   // little.
   used_ = on_disk + (landed_ - before);
+  is_counted_ = true;
+  counted_.notify_all();
   return landed_ == before && promised_ == 0;
 }
 
@@ -100,7 +118,8 @@ uint64_t SpaceBudget::landed() const {
 }
 
 uint64_t SpaceBudget::used() const {
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  wait_for_count(lock);
   return used_;
 }
 
@@ -110,7 +129,8 @@ uint64_t SpaceBudget::excess() const {
 
 SpaceUsage SpaceBudget::usage() const {
   auto disk = posix::statvfs_fd(layout_.dir(Place::kCached));
-  std::lock_guard lock(mutex_);
+  std::unique_lock lock(mutex_);
+  wait_for_count(lock);
   uint64_t limit = max_size_;
   if (disk) {
     const uint64_t available = uint64_t{disk->f_bavail} * disk->f_frsize;

@@ -11,9 +11,11 @@
 //
 // Thread-safe. `mutex_` protects the figures and is never held across I/O. `evicting_` makes
 // evictions follow one another, so that two who need room do not both evict for the same bytes; it
-// is held while files are unlinked, and only threads that want to evict ever wait for it.
+// is held while files are unlinked, and only threads that want to evict ever wait for it. Before
+// the directory was counted for the first time nobody knows how much there is: who asks, waits.
 #pragma once
 
+#include <condition_variable>
 #include <cstdint>
 #include <functional>
 #include <mutex>
@@ -59,6 +61,12 @@ class SpaceBudget {
   Result<SpaceReservation> reserve(uint64_t bytes);
 
   void freed(uint64_t bytes);  // so many left the disk
+
+  // What is on disk is not known yet: reserve(), used(), excess() and usage() wait for the first
+  // recount(), or for wait_no_more() when there will be none.
+  void expect_count();
+  void wait_no_more();
+
   // What a look at the directory found on disk; `before` is what landed() said when the look began,
   // so that what landed meanwhile is not lost from the account. False: something did, or was about
   // to, and may be counted twice now; look again when it is quieter.
@@ -75,12 +83,16 @@ class SpaceBudget {
   void give_back(uint64_t bytes);
   void use(uint64_t bytes);
 
+  void wait_for_count(std::unique_lock<std::mutex>& lock) const;  // of mutex_
+
   const uint64_t max_size_;
   const uint64_t min_free_;
   const CacheLayout& layout_;
   const Evict evict_;
   std::mutex evicting_;
   mutable std::mutex mutex_;
+  mutable std::condition_variable counted_;
+  bool is_counted_ = true;
   uint64_t used_ = 0;
   uint64_t promised_ = 0;
   uint64_t landed_ = 0;

@@ -67,6 +67,11 @@ Status SqliteStatement::next() {
   return {};
 }
 
+void SqliteStatement::stop() {
+  sqlite3_reset(statement_.get());
+  has_row_ = false;
+}
+
 int64_t SqliteStatement::integer(int column) const {
   return sqlite3_column_int64(statement_.get(), column);
 }

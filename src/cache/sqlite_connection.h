@@ -26,6 +26,7 @@ class SqliteStatement {
   Status start(std::initializer_list<SqliteValue> values = {});
   bool has_row() const { return has_row_; }
   Status next();
+  void stop();  // before the last row, when no more are wanted: lets go of the read lock
 
   // Columns of the row it is at, from 0. NULL reads as 0 and "".
   int64_t integer(int column) const;

@@ -5,20 +5,22 @@
 #include <algorithm>
 #include <limits>
 #include <mutex>
-#include <unordered_map>
 #include <utility>
 
 #include "base/log.h"
 #include "cache/glance_attributes.h"
 #include "cache/sqlite_database.h"
+#include "cache/sqlite_repair.h"
 
 namespace imgcachefs {
 namespace {
 
 constexpr std::string_view kSelect =
     "SELECT c.image_id, c.size, c.hits, c.last_modified, c.last_accessed, "
-    "i.checksum, i.verified, i.etag, i.last_modified, i.pinned "
+    "i.checksum, i.verified, i.etag, i.last_modified, i.pinned, c.rowid "
     "FROM cached_images c LEFT JOIN imgcachefs_images i ON i.image_id = c.image_id ";
+
+constexpr int kRowId = 10;  // its column
 
 uint64_t not_negative(int64_t value) {
   return static_cast<uint64_t>(std::max<int64_t>(value, 0));
@@ -51,14 +53,14 @@ class SqliteIndex final : public CacheIndex {
       : db_(std::move(connection)), dir_(std::move(dir)) {}
 
   Result<std::optional<IndexRecord>> find(const ImageId& id) override;
-  Result<std::vector<IndexRecord>> all() override;
+  Status each(const std::function<Status(IndexRecord)>& see) override;
   Status stage(int fd, const IndexRecord& record) override;
   Status put(const IndexRecord& record) override;
   Status take_over(const std::vector<IndexRecord>& records) override;
-  Status remove(const ImageId& id) override;
+  Status remove(const std::vector<ImageId>& ids) override;
   Status add_accesses(const std::vector<AccessCount>& counts) override;
   Status set_pinned(const ImageId& id, bool pinned) override;
-  Status repair(const std::vector<StoredFile>& cached) override;
+  Status repair(const CachedFiles& cached) override;
   Result<std::optional<std::string>> source() override;
   Status set_source(const std::string& source) override;
   std::string driver() const override { return "sqlite"; }
@@ -75,34 +77,51 @@ class SqliteIndex final : public CacheIndex {
   }
 
   Status put_row(const IndexRecord& record);  // within a transaction
-  uint64_t hits_of(const std::string& name) const;
 
   std::mutex mutex_;  // protects db_, one call long
   SqliteConnection db_;
-  const UniqueFd dir_;  // <cache_dir>, a descriptor of our own
+  std::optional<SqliteStatement> find_;  // prepared once: every look at one image needs it
+  const UniqueFd dir_;                   // <cache_dir>, a descriptor of our own
 };
 
 Result<std::optional<IndexRecord>> SqliteIndex::find(const ImageId& id) {
   std::lock_guard lock(mutex_);
-  auto rows = db_.prepare(fmt::format("{} WHERE c.image_id = ?", kSelect));
-  if (!rows) return fail(rows.error());
-  if (auto started = rows->start({id.str()}); !started) return fail(started.error());
-  if (!rows->has_row()) return std::nullopt;
-  return record_of(*rows);
+  if (!find_) {
+    auto prepared = db_.prepare(fmt::format("{} WHERE c.image_id = ?", kSelect));
+    if (!prepared) return fail(prepared.error());
+    find_ = std::move(*prepared);
+  }
+  if (auto started = find_->start({id.str()}); !started) return fail(started.error());
+  if (!find_->has_row()) return std::nullopt;
+  auto record = record_of(*find_);
+  find_->stop();
+  return record;
 }
 
-Result<std::vector<IndexRecord>> SqliteIndex::all() {
-  std::lock_guard lock(mutex_);
-  auto rows = db_.prepare(fmt::format("{} ORDER BY c.image_id", kSelect));
-  if (!rows) return fail(rows.error());
-  std::vector<IndexRecord> records;
-  auto status = rows->start();
-  while (status && rows->has_row()) {
-    if (auto record = record_of(*rows)) records.push_back(std::move(*record));
-    status = rows->next();
+// A page at a time: nobody waits for the end of a long table.
+Status SqliteIndex::each(const std::function<Status(IndexRecord)>& see) {
+  constexpr size_t kPage = 500;
+  std::vector<IndexRecord> page;
+  int64_t last = std::numeric_limits<int64_t>::min();
+  for (size_t read = kPage; read == kPage;) {
+    read = 0;
+    page.clear();
+    {
+      std::lock_guard lock(mutex_);
+      auto rows =
+          db_.prepare(fmt::format("{} WHERE c.rowid > ? ORDER BY c.rowid LIMIT ?", kSelect));
+      if (!rows) return fail(rows.error());
+      auto status = rows->start({last, int64_t{kPage}});
+      for (; status && rows->has_row(); status = rows->next(), ++read) {
+        last = rows->integer(kRowId);
+        if (auto record = record_of(*rows)) page.push_back(std::move(*record));
+      }
+      if (!status) return fail(status.error());
+    }
+    for (IndexRecord& record : page)
+      if (auto seen = see(std::move(record)); !seen) return seen;
   }
-  if (!status) return fail(status.error());
-  return records;
+  return {};
 }
 
 // For Glance's xattr driver, should the directory change to it: that one cannot read an image
@@ -165,11 +184,16 @@ Status SqliteIndex::take_over(const std::vector<IndexRecord>& records) {
   });
 }
 
-Status SqliteIndex::remove(const ImageId& id) {
+Status SqliteIndex::remove(const std::vector<ImageId>& ids) {
   return write([&]() -> Status {
-    if (auto done = db_.run("DELETE FROM cached_images WHERE image_id = ?", {id.str()}); !done)
-      return done;
-    return db_.run("DELETE FROM imgcachefs_images WHERE image_id = ?", {id.str()});
+    for (const char* sql : {"DELETE FROM cached_images WHERE image_id = ?",
+                            "DELETE FROM imgcachefs_images WHERE image_id = ?"}) {
+      auto rows = db_.prepare(sql);
+      if (!rows) return fail(rows.error());
+      for (const ImageId& id : ids)
+        if (auto done = rows->start({id.str()}); !done) return done;
+    }
+    return {};
   });
 }
 
@@ -203,87 +227,8 @@ Status SqliteIndex::set_pinned(const ImageId& id, bool pinned) {
   });
 }
 
-// What an xattr driver (Glance's, ours) has counted of a file that has no row here.
-uint64_t SqliteIndex::hits_of(const std::string& name) const {
-  auto fd = posix::open_unnoticed_at(dir_.get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-  if (!fd) return 0;
-  auto hits = read_hits(fd->get());
-  return hits && *hits ? (*hits)->hits : 0;
-}
-
-Status SqliteIndex::repair(const std::vector<StoredFile>& cached) {
-  std::unordered_map<std::string_view, const struct stat*> files;  // those without a row yet
-  files.reserve(cached.size());
-  for (const StoredFile& file : cached) files.emplace(file.id.str(), &file.st);
-
-  return write([&]() -> Status {
-    std::vector<std::string> gone;
-    std::vector<std::pair<std::string, int64_t>> resized;
-    auto rows = db_.prepare("SELECT image_id, size FROM cached_images");
-    if (!rows) return fail(rows.error());
-    auto status = rows->start();
-    for (; status && rows->has_row(); status = rows->next()) {
-      const std::string id = rows->text(0);
-      auto file = files.find(id);
-      if (file == files.end()) {
-        gone.push_back(id);
-        continue;
-      }
-      if (file->second->st_size != rows->integer(1))
-        resized.emplace_back(id, file->second->st_size);
-      files.erase(file);
-    }
-    if (!status) return status;
-
-    auto each = [&](std::string_view sql, const auto& items, auto values) -> Status {
-      auto statement = db_.prepare(sql);
-      if (!statement) return fail(statement.error());
-      for (const auto& item : items)
-        if (auto done = values(*statement, item); !done) return done;
-      return {};
-    };
-    if (auto done =
-            each("DELETE FROM cached_images WHERE image_id = ?", gone,
-                 [](auto& statement, const std::string& id) { return statement.start({id}); });
-        !done)
-      return done;
-    // Before the new rows come: a row of ours is worth nothing for an image that Glance put there.
-    if (auto done = db_.run("DELETE FROM imgcachefs_images WHERE image_id NOT IN "
-                            "(SELECT image_id FROM cached_images WHERE image_id IS NOT NULL)");
-        !done)
-      return done;
-    if (auto done = each("UPDATE cached_images SET size = ?2 WHERE image_id = ?1", resized,
-                         [](auto& statement, const auto& row) {
-                           return statement.start({row.first, row.second});
-                         });
-        !done)
-      return done;
-    // Another size is another content: what was known of the old one holds no more. The pin does,
-    // it is the operator's word about the name.
-    if (auto done = each(
-            "UPDATE imgcachefs_images SET checksum = NULL, verified = 0, etag = NULL, "
-            "last_modified = NULL WHERE image_id = ?",
-            resized, [](auto& statement, const auto& row) { return statement.start({row.first}); });
-        !done)
-      return done;
-    if (auto done = each(
-            "INSERT INTO cached_images (image_id, last_accessed, last_modified, size, "
-            "hits) VALUES (?, ?, ?, ?, ?)",
-            files,
-            [this](auto& statement, const auto& file) {
-              const double modified = to_unix(wall_time(file.second->st_mtim));
-              // With noatime the access time may be older than the file's content.
-              const double accessed = std::max(to_unix(wall_time(file.second->st_atim)), modified);
-              return statement.start({file.first, accessed, modified, int64_t{file.second->st_size},
-                                      to_integer(hits_of(std::string(file.first)))});
-            });
-        !done)
-      return done;
-    if (!gone.empty() || !resized.empty() || !files.empty())
-      spdlog::info("index: {} images without a row, {} rows without an image, {} of another size",
-                   files.size(), gone.size(), resized.size());
-    return {};
-  });
+Status SqliteIndex::repair(const CachedFiles& cached) {
+  return repair_rows(db_, mutex_, dir_.get(), cached);
 }
 
 Result<std::optional<std::string>> SqliteIndex::source() {

@@ -89,12 +89,6 @@ bool take_back_unfinished(const CacheLayout& layout, const ImageId& id, const st
   return true;
 }
 
-void take_back_all_unfinished(const CacheLayout& layout) {
-  auto files = layout.list(Place::kCached);
-  if (!files) return spdlog::warn("the cache cannot be listed: {}", files.error().message);
-  for (const StoredFile& file : *files) take_back_unfinished(layout, file.id, file.st);
-}
-
 bool is_filled_by_others(int fd, const struct stat& st, bool has_map) {
   const auto elsewhere = posix::open_elsewhere(fd);
   if (elsewhere && *elsewhere) return true;

@@ -32,7 +32,6 @@ bool is_unfinished(const CacheLayout& layout, const ImageId& id, const struct st
 // Takes an unfinished file out of <cache_dir>: back to incomplete/, where its fill goes on, or away
 // if that name is taken. False: it is none, and stays.
 bool take_back_unfinished(const CacheLayout& layout, const ImageId& id, const struct stat& st);
-void take_back_all_unfinished(const CacheLayout& layout);
 
 // Whether the incomplete file is being filled by another program: somebody has it open; or, as it
 // is not open between the last byte and the rename, it is none of ours and was written to within

@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fmt/format.h>
 
-#include <algorithm>
 #include <cerrno>
 #include <mutex>
 
@@ -63,14 +62,14 @@ class XattrIndex final : public CacheIndex {
   explicit XattrIndex(UniqueFd dir) : dir_(std::move(dir)) {}
 
   Result<std::optional<IndexRecord>> find(const ImageId& id) override;
-  Result<std::vector<IndexRecord>> all() override;
+  Status each(const std::function<Status(IndexRecord)>& see) override;
   Status stage(int fd, const IndexRecord& record) override;
   Status put(const IndexRecord& record) override;
   Status take_over(const std::vector<IndexRecord>& records) override;
-  Status remove(const ImageId& id) override;
+  Status remove(const std::vector<ImageId>& ids) override;
   Status add_accesses(const std::vector<AccessCount>& counts) override;
   Status set_pinned(const ImageId& id, bool pinned) override;
-  Status repair(const std::vector<StoredFile>& cached) override;
+  Status repair(const CachedFiles& cached) override;
   Result<std::optional<std::string>> source() override;
   Status set_source(const std::string& source) override;
   std::string driver() const override { return "xattr"; }
@@ -83,6 +82,7 @@ class XattrIndex final : public CacheIndex {
   Result<File> open(const ImageId& id) const;
   static Result<std::optional<IndexRecord>> read(const ImageId& id, const File& file);
   Status repair_one(const ImageId& id) const;
+  Status remove_one(const ImageId& id) const;
 
   const UniqueFd dir_;  // <cache_dir>, a descriptor of our own
   std::mutex mutex_;    // one writer at a time, for what is read and then written
@@ -129,21 +129,15 @@ Result<std::optional<IndexRecord>> XattrIndex::find(const ImageId& id) {
   return read(id, *file);
 }
 
-Result<std::vector<IndexRecord>> XattrIndex::all() {
-  auto entries = posix::list_dir(dir_.get());
-  if (!entries) return fail(entries.error());
-  std::vector<IndexRecord> records;
-  for (const posix::DirEntry& entry : *entries) {
-    if (entry.type != DT_REG && entry.type != DT_UNKNOWN) continue;
+Status XattrIndex::each(const std::function<Status(IndexRecord)>& see) {
+  return posix::each_entry(dir_.get(), [&](const posix::DirEntry& entry) -> Status {
+    if (entry.type != DT_REG && entry.type != DT_UNKNOWN) return {};
     auto id = ImageId::parse(entry.name);
-    if (!id) continue;
+    if (!id) return {};
     // A file that cannot be opened is one that cannot be served: the others count all the same.
     auto record = find(*id);
-    if (record && *record) records.push_back(std::move(**record));
-  }
-  std::sort(records.begin(), records.end(),
-            [](const IndexRecord& a, const IndexRecord& b) { return a.id < b.id; });
-  return records;
+    return record && *record ? see(std::move(**record)) : Status();
+  });
 }
 
 Status XattrIndex::stage(int fd, const IndexRecord& record) {
@@ -184,8 +178,14 @@ Status XattrIndex::take_over(const std::vector<IndexRecord>& records) {
   return {};
 }
 
-Status XattrIndex::remove(const ImageId& id) {
+Status XattrIndex::remove(const std::vector<ImageId>& ids) {
   std::lock_guard lock(mutex_);
+  for (const ImageId& id : ids)
+    if (auto done = remove_one(id); !done) return done;
+  return {};
+}
+
+Status XattrIndex::remove_one(const ImageId& id) const {
   auto file = open(id);
   if (!file && file.error().kind == ErrorKind::kNotFound) return {};  // and its row with it
   if (!file) return fail(file.error());
@@ -253,18 +253,20 @@ Status XattrIndex::repair_one(const ImageId& id) const {
   return {};
 }
 
-Status XattrIndex::repair(const std::vector<StoredFile>& cached) {
-  std::lock_guard lock(mutex_);
+Status XattrIndex::repair(const CachedFiles& cached) {
   size_t failed = 0;
   Error last{ErrorKind::kIo, ""};
-  for (const StoredFile& file : cached)
+  auto walked = cached([&](const StoredFile& file) -> Status {
+    std::lock_guard lock(mutex_);
     if (auto done = repair_one(file.id); !done) {
       ++failed;
       last = done.error().in(file.id.str());
     }
+    return {};
+  });
   if (failed > 0)
     spdlog::warn("index: {} images do not take their attributes: {}", failed, last.message);
-  return {};
+  return walked;
 }
 
 Result<std::optional<std::string>> XattrIndex::source() {

@@ -35,9 +35,7 @@ Status set_pinned(const CacheView& cache, const ImageId& id, bool pinned) {
   Status done = cache.index()->set_pinned(id, pinned);
   if (!done && done.error().kind == ErrorKind::kNotFound) {
     // Glance may have put the file there just now, or lost its row.
-    auto cached = cache.layout().list(Place::kCached);
-    if (!cached) return fail(cached.error());
-    if (auto repaired = cache.index()->repair(*cached); !repaired)
+    if (auto repaired = cache.index()->repair(cache.layout()); !repaired)
       return fail(ErrorKind::kIo, repaired.error().message);
     done = cache.index()->set_pinned(id, pinned);
   }

@@ -75,7 +75,7 @@ bool is_pinned(const CacheView& cache, const ImageId& id) {
 Result<Removals> evict_when_let_go(const CacheView& cache, const ImageId& id,
                                    std::chrono::steady_clock::time_point deadline) {
   for (;;) {
-    auto evicted = evict(cache.layout(), cache.index(), id);
+    auto evicted = evict_files(cache.layout(), cache.index(), id);
     if (evicted || evicted.error().kind != ErrorKind::kBusy ||
         std::chrono::steady_clock::now() >= deadline || is_pinned(cache, id))
       return evicted;
@@ -95,12 +95,17 @@ Result<ExitCode> run_evict(const CommandLine& command, const CacheView& cache) {
   Removals removals;
   Json errors = Json::array();
   ExitCode code = ExitCode::kDone;
+  size_t forgotten = 0;
   const auto deadline = std::chrono::steady_clock::now() + kLetGo;
   for (const ImageId& id : ids) {
     auto evicted = evict_when_let_go(cache, id, deadline);
     if (evicted) {
       removals.files.insert(removals.files.end(), evicted->files.begin(), evicted->files.end());
       removals.bytes += evicted->bytes;
+      if (removals.files.size() >= forgotten + kRowsAtOnce) {
+        forget_rows(cache.layout(), cache.index(), removals.files, forgotten);
+        forgotten = removals.files.size();
+      }
       continue;
     }
     // With --all, one that went by itself meanwhile is what was asked for.
@@ -112,6 +117,7 @@ Result<ExitCode> run_evict(const CommandLine& command, const CacheView& cache) {
                       {"exit_code", static_cast<int>(failure)}});
     if (code == ExitCode::kDone) code = failure;
   }
+  forget_rows(cache.layout(), cache.index(), removals.files, forgotten);
   print(command, removals, {{"errors", errors}});
   return code;
 }

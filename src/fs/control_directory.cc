@@ -25,10 +25,12 @@ bool is_control_page(uint64_t node) {
 }
 
 OpenDirectory control_directory() {
-  return {{{".", node::kControl, S_IFDIR},
-           {"..", node::kRoot, S_IFDIR},
-           {kMetricsName, node::kMetrics, S_IFREG},
-           {kStatusName, node::kStatus, S_IFREG}}};
+  OpenDirectory directory;
+  directory.self = node::kControl;
+  directory.above = node::kRoot;
+  directory.add(kMetricsName, node::kMetrics, S_IFREG);
+  directory.add(kStatusName, node::kStatus, S_IFREG);
+  return directory;
 }
 
 }  // namespace imgcachefs

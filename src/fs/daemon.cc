@@ -1,6 +1,7 @@
 #include "fs/daemon.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -34,6 +35,13 @@ void raise_descriptor_limit() {
   ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
+// Large pieces of memory are mapped one by one, and go back when they are freed. Left to itself
+// malloc stops doing so at the first one that is freed, and each of dozens of threads keeps
+// megabytes.
+void give_back_large_pieces() {
+  ::mallopt(M_MMAP_THRESHOLD, 512 << 10);
+}
+
 // The life of a mount. The order of the locals is that of DESIGN section 3: the session ends before
 // the file system it calls, that before the store, that before the upstream.
 Status serve(const MountOptions& options, StartSignal& start) {
@@ -42,6 +50,7 @@ Status serve(const MountOptions& options, StartSignal& start) {
   ::signal(SIGPIPE, SIG_IGN);
   block_end_signals();
   raise_descriptor_limit();
+  give_back_large_pieces();
 
   auto opened = open_upstream(options.where, options.upstream);
   if (!opened) return fail(opened.error());

@@ -47,6 +47,13 @@ std::string_view directory_above(std::string_view path) {
   return slash == std::string_view::npos ? std::string_view() : path.substr(0, slash);
 }
 
+constexpr size_t kDots = 2;
+
+DirectoryEntry entry_at(const OpenDirectory& directory, size_t i) {
+  if (i >= kDots) return directory[i - kDots];
+  return {i == 0 ? "." : "..", i == 0 ? directory.self : directory.above, S_IFDIR};
+}
+
 // Text that a getxattr or listxattr asked for with room for `size` bytes; 0 asks how long it is.
 void reply_xattr_text(fuse_req_t request, const std::string& text, size_t size) {
   if (size == 0)
@@ -281,29 +288,29 @@ void ImageFs::opendir(fuse_req_t request, uint64_t node, const fuse_file_info& f
     return;
   }
   auto parked = Parked::park(request, departures_);
-  tree_->list(
-      directory->path, [this, parked, file, path = directory->path](Result<OpenDirectory> listed) {
-        fuse_req_t waiting = parked->claim();
-        if (!waiting) return;
-        if (!listed) return reply_error(waiting, "list", path.empty() ? "/" : path, listed.error());
-        const DirectoryEntry dots[] = {{".", directory_inode(path), S_IFDIR},
-                                       {"..", directory_inode(directory_above(path)), S_IFDIR}};
-        listed->entries.insert(listed->entries.begin(), std::begin(dots), std::end(dots));
-        reply_open(waiting, file, std::move(*listed));
-      });
+  tree_->list(directory->path,
+              [this, parked, file, path = directory->path](Result<OpenDirectory> listed) {
+                fuse_req_t waiting = parked->claim();
+                if (!waiting) return;
+                if (!listed)
+                  return reply_error(waiting, "list", path.empty() ? "/" : path, listed.error());
+                listed->self = directory_inode(path);
+                listed->above = directory_inode(directory_above(path));
+                reply_open(waiting, file, std::move(*listed));
+              });
 }
 
 void ImageFs::readdir(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file) {
-  const auto& entries = std::get<OpenDirectory>(OpenFiles::get(file.fh).what).entries;
+  const auto& directory = std::get<OpenDirectory>(OpenFiles::get(file.fh).what);
   std::string buffer(size, '\0');
   size_t used = 0;
-  for (size_t i = static_cast<size_t>(offset); i < entries.size(); ++i) {
+  for (size_t i = static_cast<size_t>(offset); i < kDots + directory.size(); ++i) {
+    const DirectoryEntry entry = entry_at(directory, i);
     struct stat st {};
-    st.st_ino = entries[i].inode;
-    st.st_mode = entries[i].mode;
-    const size_t needed =
-        fuse_add_direntry(request, buffer.data() + used, size - used, entries[i].name.c_str(), &st,
-                          static_cast<off_t>(i + 1));
+    st.st_ino = entry.inode;
+    st.st_mode = entry.mode;
+    const size_t needed = fuse_add_direntry(request, buffer.data() + used, size - used, entry.name,
+                                            &st, static_cast<off_t>(i + 1));
     if (needed > size - used) break;
     used += needed;
   }

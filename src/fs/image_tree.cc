@@ -34,11 +34,12 @@ void ImageTree::find_by_name(const std::string& name, FindDone done) {
 
 void ImageTree::list(const std::string& directory, ListDone done) {
   if (directory == kByName) return list_by_name(std::move(done));
-  store_.list([done = std::move(done)](const Result<std::vector<ImageId>>& ids) {
+  store_.list([done = std::move(done)](const Result<NameList>& ids) {
     if (!ids) return done(fail(ids.error()));
     OpenDirectory listed;
-    listed.entries.reserve(ids->size() + 2);
-    for (const ImageId& id : *ids) listed.entries.push_back({id.str(), inode_number(id), S_IFREG});
+    listed.reserve(ids->size(), ids->bytes());
+    for (size_t i = 0; i < ids->size(); ++i)
+      listed.add((*ids)[i], inode_number((*ids)[i]), S_IFREG);
     done(std::move(listed));
   });
 }
@@ -51,7 +52,7 @@ void ImageTree::list_by_name(ListDone done) {
       auto file_name = file_name_of(image.name);
       if (!file_name) continue;
       const uint64_t inode = inode_number(path_in(kByName, *file_name));
-      listed.entries.push_back({std::move(*file_name), inode, S_IFLNK});
+      listed.add(*file_name, inode, S_IFLNK);
     }
     done(std::move(listed));
   });

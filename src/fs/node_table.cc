@@ -7,49 +7,52 @@ namespace imgcachefs {
 
 uint64_t NodeTable::add(const Found& found) {
   std::unique_lock lock(mutex_);
-  uint64_t id;
   if (const auto* image = std::get_if<std::shared_ptr<Image>>(&found)) {
-    id = node::of_serial((*image)->serial());
-  } else {
-    const auto [at, is_new] = named_.try_emplace(std::get<NamedNode>(found), next_named_);
-    if (is_new) ++next_named_;
-    id = at->second;
+    const uint64_t id = node::of_serial((*image)->serial());
+    ++images_.try_emplace(id, Entry<std::shared_ptr<Image>>{*image}).first->second.lookups;
+    return id;
   }
-  ++entries_.try_emplace(id, Entry{found}).first->second.lookups;
-  return id;
+  const auto& named = std::get<NamedNode>(found);
+  const auto [at, is_new] = ids_of_named_.try_emplace(named, next_named_);
+  if (is_new) ++next_named_;
+  ++named_.try_emplace(at->second, Entry<NamedNode>{named}).first->second.lookups;
+  return at->second;
+}
+
+template <typename What>
+typename NodeTable::Nodes<What>::node_type NodeTable::take(Nodes<What>& from, uint64_t node,
+                                                           uint64_t count) {
+  auto found = from.find(node);
+  if (found == from.end()) return {};
+  found->second.lookups -= std::min(count, found->second.lookups);
+  if (found->second.lookups != 0) return {};
+  return from.extract(found);
 }
 
 void NodeTable::forget(uint64_t node, uint64_t count) {
-  Found last;  // before the lock, so destroyed after it
+  Nodes<std::shared_ptr<Image>>::node_type last;  // before the lock, so destroyed after it
   std::unique_lock lock(mutex_);
-  auto found = entries_.find(node);
-  if (found == entries_.end()) return;
-  found->second.lookups -= std::min(count, found->second.lookups);
-  if (found->second.lookups != 0) return;
-  last = std::move(found->second.what);
-  if (const auto* named = std::get_if<NamedNode>(&last)) named_.erase(*named);
-  entries_.erase(found);
+  last = take(images_, node, count);
+  if (auto named = take(named_, node, count)) ids_of_named_.erase(named.mapped().what);
 }
 
 std::optional<Found> NodeTable::find(uint64_t node) const {
   if (node == node::kRoot) return NamedNode(Directory{});
   std::shared_lock lock(mutex_);
-  auto found = entries_.find(node);
-  if (found == entries_.end()) return std::nullopt;
-  return found->second.what;
+  if (auto image = images_.find(node); image != images_.end()) return image->second.what;
+  if (auto named = named_.find(node); named != named_.end()) return named->second.what;
+  return std::nullopt;
 }
 
 std::shared_ptr<Image> NodeTable::find_image(uint64_t node) const {
   std::shared_lock lock(mutex_);
-  auto found = entries_.find(node);
-  const auto* image =
-      found == entries_.end() ? nullptr : std::get_if<std::shared_ptr<Image>>(&found->second.what);
-  return image ? *image : nullptr;
+  auto found = images_.find(node);
+  return found == images_.end() ? nullptr : found->second.what;
 }
 
 size_t NodeTable::size() const {
   std::shared_lock lock(mutex_);
-  return entries_.size();
+  return images_.size() + named_.size();
 }
 
 }  // namespace imgcachefs

@@ -82,14 +82,23 @@ class NodeTable {
   size_t size() const;
 
  private:
+  template <typename What>
   struct Entry {
-    Found what;
+    What what;
     uint64_t lookups = 0;
   };
+  // Nodes of images apart from the others, which take more room: there may be a hundred thousand.
+  template <typename What>
+  using Nodes = std::unordered_map<uint64_t, Entry<What>>;
+
+  // The kernel forgets `count` look-ups of one of these; the node, when those were the last.
+  template <typename What>
+  static typename Nodes<What>::node_type take(Nodes<What>& from, uint64_t node, uint64_t count);
 
   mutable std::shared_mutex mutex_;  // protects what follows; an image is never destroyed under it
-  std::unordered_map<uint64_t, Entry> entries_;
-  std::map<NamedNode, uint64_t> named_;
+  Nodes<std::shared_ptr<Image>> images_;
+  Nodes<NamedNode> named_;
+  std::map<NamedNode, uint64_t> ids_of_named_;
   uint64_t next_named_ = node::kFirstNamed;
 };
 

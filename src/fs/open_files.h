@@ -10,6 +10,7 @@
 #include <memory>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <variant>
 #include <vector>
@@ -35,13 +36,38 @@ struct OpenPage {
 };
 
 struct DirectoryEntry {
-  std::string name;
+  const char* name;  // of the directory, which is not changed while it is used
   uint64_t inode;
   mode_t mode;  // its type only
 };
 
-struct OpenDirectory {
-  std::vector<DirectoryEntry> entries;  // as they were when it was opened
+// The entries as they were when it was opened: in two pieces of memory, however many there are.
+class OpenDirectory {
+ public:
+  uint64_t self = 0, above = 0;  // the inodes of "." and "..", which are not among the entries
+
+  void add(std::string_view name, uint64_t inode, mode_t mode) {
+    entries_.push_back({inode, names_.size(), mode});
+    names_.append(name).push_back('\0');
+  }
+  void reserve(size_t entries, size_t bytes_of_names) {
+    entries_.reserve(entries);
+    names_.reserve(bytes_of_names + entries);
+  }
+  size_t size() const { return entries_.size(); }
+  DirectoryEntry operator[](size_t i) const {
+    const Entry& entry = entries_[i];
+    return {names_.data() + entry.name, entry.inode, entry.mode};
+  }
+
+ private:
+  struct Entry {
+    uint64_t inode;
+    size_t name;  // where it begins
+    mode_t mode;
+  };
+  std::vector<Entry> entries_;
+  std::string names_;
 };
 
 struct OpenFile : std::enable_shared_from_this<OpenFile> {

@@ -105,7 +105,7 @@ void RepositoryTree::find_in_tag(const std::string& repository, const std::strin
 void RepositoryTree::list(const std::string& directory, ListDone done) {
   const RepositoryPath path(directory);
   auto add = [directory](OpenDirectory& to, const std::string& name, mode_t mode) {
-    to.entries.push_back({name, inode_number(path_in(directory, name)), mode});
+    to.add(name, inode_number(path_in(directory, name)), mode);
   };
   if (!path.tag.empty())
     return repositories_.find_tag(path.repository, path.tag,
@@ -133,7 +133,7 @@ void RepositoryTree::list(const std::string& directory, ListDone done) {
                        for (const std::string& name : found->directories)
                          add(listed, name, S_IFDIR);
                        for (const ImageId& id : found->images)
-                         listed.entries.push_back({id.str(), inode_number(id), S_IFREG});
+                         listed.add(id.str(), inode_number(id), S_IFREG);
                        done(std::move(listed));
                      });
 }

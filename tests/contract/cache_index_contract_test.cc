@@ -67,7 +67,7 @@ class CacheIndexContract : public testing::TestWithParam<Driver> {
     return names;
   }
   void repair() {
-    auto done = index_->repair(layout_->list(Place::kCached).value());
+    auto done = index_->repair(*layout_);
     ASSERT_TRUE(done) << done.error().message;
   }
   void reopen() {

@@ -121,21 +121,34 @@ TEST_F(Posix, LocksAreSharedOrNot) {
   EXPECT_TRUE(posix::try_lock(c.get(), LockMode::kExclusive));
 }
 
+TEST_F(Posix, AListingEndsWithTheFirstFailure) {
+  temp_.write("a", "");
+  temp_.write("b", "");
+  int seen = 0;
+  const auto status = posix::each_entry(dir_.get(), [&](const posix::DirEntry&) -> Status {
+    ++seen;
+    return fail(ErrorKind::kCancelled, "enough");
+  });
+  EXPECT_EQ(status.error().kind, ErrorKind::kCancelled);
+  EXPECT_EQ(seen, 1);
+}
+
 TEST_F(Posix, ListsADirectoryAsOftenAsAsked) {
   temp_.write("f", "");
   ASSERT_TRUE(posix::make_dir_at(dir_.get(), "d", 0700));
   const size_t before = open_descriptors();
   for (int i = 0; i < 2; ++i) {
     std::vector<std::string> names;
-    const auto entries = posix::list_dir(dir_.get()).value();
-    for (const auto& entry : entries) {
+    EXPECT_TRUE(posix::each_entry(dir_.get(), [&](const posix::DirEntry& entry) -> Status {
       names.push_back(entry.name);
       EXPECT_EQ(entry.type, entry.name == "d" ? DT_DIR : DT_REG);
-    }
+      return {};
+    }));
     EXPECT_THAT(names, UnorderedElementsAre("f", "d"));
   }
   EXPECT_EQ(open_descriptors(), before);
-  EXPECT_FALSE(posix::list_dir(-1));
+  const auto none = [](const posix::DirEntry&) -> Status { return {}; };
+  EXPECT_FALSE(posix::each_entry(-1, none));
 }
 
 }  // namespace

@@ -275,7 +275,7 @@ TEST_P(AdoptedImagesTest, AFileThatIsPutInItsPlaceIsVerifiedToo) {
     ASSERT_TRUE(index->remove(id_of("a")));
     adopt("incoming", pattern_bytes(kMiB, 9));
     std::filesystem::rename(cache_.path("incoming"), cache_.path("a"));
-    ASSERT_TRUE(index->repair(layout.list(Place::kCached).value()));
+    ASSERT_TRUE(index->repair(layout));
   }
   auto harmed = lookup("a");
   EXPECT_FALSE(harmed->details().verified);  // and with it the index is read anew

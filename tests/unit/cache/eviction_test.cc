@@ -236,5 +236,90 @@ TEST_F(Eviction, ManyMayPruneAtOnceAndEachImageGoesOnce) {
   EXPECT_TRUE(index_->all().value().empty());
 }
 
+// --- by an order that is remembered
+// ---------------------------------------------------------------
+
+class RememberedOrder : public Eviction {
+ protected:
+  // As the records of a mount remember it.
+  void remember(std::string_view name) {
+    order_.push_back({id(name), index_->find(id(name)).value()->last_accessed});
+  }
+  std::vector<std::string> make_room(uint64_t bytes) {
+    return names(free_space(layout_, *index_, order_, bytes).value());
+  }
+  std::vector<LastUse> order_;
+};
+
+TEST_F(RememberedOrder, TakesWhatIsNeededAndKeepsTheRestInMind) {
+  for (const char* name : {"a", "b", "c"}) {
+    cached(name, 100, 300s - std::chrono::seconds(name[0]));
+    remember(name);
+  }
+  EXPECT_THAT(make_room(100), ElementsAre("a"));
+  EXPECT_FALSE(has_row("a"));
+  EXPECT_THAT(make_room(150), ElementsAre("b", "c"));
+  EXPECT_TRUE(order_.empty());
+}
+
+TEST_F(RememberedOrder, TakesNothingWhenItIsNotEnough) {
+  cached("a", 100, 300s);
+  remember("a");
+  EXPECT_THAT(make_room(101), IsEmpty());
+  EXPECT_TRUE(cache_.has("a"));
+  EXPECT_THAT(make_room(100), ElementsAre("a"));
+}
+
+TEST_F(RememberedOrder, PassesOverWhatWasUsedPinnedOrTakenSince) {
+  for (const char* name : {"used", "pinned", "gone", "open", "rest"}) {
+    cached(name, 100, 300s);
+    remember(name);
+  }
+  ASSERT_TRUE(index_->add_accesses({{id("used"), 1, std::chrono::system_clock::now()}}));
+  ASSERT_TRUE(index_->set_pinned(id("pinned"), true));
+  std::filesystem::remove(cache_.path("gone"));
+  {
+    InUse reader(cache_.path("open"));
+    EXPECT_THAT(make_room(100), ElementsAre("rest"));
+  }
+  EXPECT_THAT(make_room(100), ElementsAre("open")) << "it is not in use any more";
+  EXPECT_TRUE(cache_.has("used"));
+  EXPECT_TRUE(cache_.has("pinned"));
+}
+
+// Memory knows the nanosecond, the index a fraction of a microsecond.
+TEST_F(RememberedOrder, ATimeThatWasRoundedIsNoLaterUse) {
+  cached("a", 100, 0s);
+  order_.push_back({id("a"), index_->find(id("a")).value()->last_accessed - 300ns});
+  EXPECT_THAT(make_room(100), ElementsAre("a"));
+}
+
+TEST_F(RememberedOrder, InvalidOnesGoFirstAndIncompleteOnesInTheirTurn) {
+  cache_.file("invalid/bad", 4096);
+  cache_.file("incomplete/half", 4096, 200s);
+  cached("older", 4096, 300s);
+  cached("newer", 4096, 100s);
+  remember("older");
+  remember("newer");
+  EXPECT_THAT(make_room(1), ElementsAre("invalid/bad"));
+  EXPECT_THAT(make_room(3 * 4096), ElementsAre("older", "incomplete/half", "newer"));
+}
+
+TEST_F(Eviction, TheRowsOfManyGoTogether) {
+  cached("a", 100, 0s);
+  cached("b", 100, 0s);
+  Removals removals;
+  for (const char* name : {"a", "b"}) {
+    auto evicted = evict_files(layout_, index_.get(), id(name));
+    ASSERT_TRUE(evicted);
+    removals.files.push_back(evicted->files.front());
+  }
+  EXPECT_TRUE(has_row("a"));
+  cached("b", 50, 0s);  // cached anew in between
+  forget_rows(layout_, index_.get(), removals.files);
+  EXPECT_FALSE(has_row("a"));
+  EXPECT_TRUE(has_row("b"));
+}
+
 }  // namespace
 }  // namespace imgcachefs

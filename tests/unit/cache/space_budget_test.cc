@@ -158,5 +158,26 @@ TEST_F(SpaceBudgetTest, ManyAtOnceNeverPromiseTooMuch) {
   EXPECT_EQ(got, 32);
 }
 
+TEST_F(SpaceBudgetTest, WhoComesBeforeTheFirstCountWaitsForIt) {
+  SpaceBudget budget = make(kMiB);
+  budget.expect_count();
+  Result<SpaceReservation> room = fail(ErrorKind::kIo, "not asked yet");
+  std::thread asker([&] { room = budget.reserve(700 * kKiB); });
+  budget.recount(400 * kKiB, budget.landed());
+  asker.join();
+  EXPECT_EQ(room.error().kind, ErrorKind::kNoSpace);
+  EXPECT_EQ(budget.used(), 400 * kKiB);
+}
+
+TEST_F(SpaceBudgetTest, NobodyWaitsForACountThatWillNotCome) {
+  SpaceBudget budget = make(kMiB);
+  budget.expect_count();
+  uint64_t used = 1;
+  std::thread asker([&] { used = budget.used(); });
+  budget.wait_no_more();
+  asker.join();
+  EXPECT_EQ(used, 0u);
+}
+
 }  // namespace
 }  // namespace imgcachefs

@@ -51,7 +51,7 @@ class RepositoryTreeTest : public ::testing::Test {
     auto answer = std::make_shared<std::promise<std::vector<std::string>>>();
     tree_->list(directory, [answer](const Result<OpenDirectory>& listed) {
       std::vector<std::string> names;
-      for (const DirectoryEntry& entry : listed.value().entries) names.push_back(entry.name);
+      for (size_t i = 0; i < listed.value().size(); ++i) names.push_back(listed.value()[i].name);
       answer->set_value(names);
     });
     return answer->get_future().get();

@@ -14,10 +14,15 @@ constexpr int kAfterAllOthers = 19;  // nice(2)
 
 }  // namespace
 
+// A record of another size is of another file that had its name.
+bool AdoptedImages::is_recorded(const CachedImage& image) const {
+  const auto record = records_.find(image.id());
+  return record && record->verified && record->size == static_cast<uint64_t>(image.st().st_size);
+}
+
 bool AdoptedImages::settled(const CachedImage& image) {
   if (image.settled()) return true;
-  auto record = records_.find(image.id());
-  bool settled = record && record->verified;
+  bool settled = is_recorded(image);
   if (!settled) {
     std::lock_guard lock(mutex_);
     const auto at = begun_.find(image.id());
@@ -33,10 +38,7 @@ bool AdoptedImages::claim(const CachedImage& image) {
     if (auto at = begun_.find(image.id()); at != begun_.end() && image.is(at->second.st))
       return false;
   }
-  // A record of another size is of another file that had its name.
-  if (auto record = records_.find(image.id());
-      record && record->verified && record->size == image.attr().size)
-    return false;
+  if (is_recorded(image)) return false;
   std::lock_guard lock(mutex_);
   auto [at, fresh] = begun_.try_emplace(image.id(), Begun{image.st()});
   if (fresh) return true;

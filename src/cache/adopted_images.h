@@ -61,6 +61,7 @@ class AdoptedImages {
   void has_no_checksum(const ImageId& id, const struct stat& st);
 
  private:
+  bool is_recorded(const CachedImage& image) const;  // as verified
   Status judge(const CachedImage& image, const ImageInfo& said);
   Status condemn(const CachedImage& image, const HeldImage& held, const std::string& why);
 

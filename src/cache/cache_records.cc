@@ -8,7 +8,8 @@
 
 namespace imgcachefs {
 
-Status CacheRecords::take_stock(const CacheIndex::CachedFiles& cached) {
+Status CacheRecords::take_stock(const CacheIndex::CachedFiles& cached,
+                                const std::stop_token& stop) {
   uint32_t round;
   {
     std::lock_guard lock(mutex_);
@@ -16,7 +17,8 @@ Status CacheRecords::take_stock(const CacheIndex::CachedFiles& cached) {
   }
   Status taken = index_.repair(cached);
   if (taken)
-    taken = index_.each([this](const IndexRecord& record) -> Status {
+    taken = index_.each([&](const IndexRecord& record) -> Status {
+      if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "the cache is being unmounted");
       std::lock_guard lock(mutex_);
       keep(record);
       return {};

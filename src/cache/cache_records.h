@@ -10,6 +10,7 @@
 #include <condition_variable>
 #include <mutex>
 #include <optional>
+#include <stop_token>
 #include <unordered_map>
 #include <vector>
 
@@ -33,8 +34,9 @@ class CacheRecords {
   explicit CacheRecords(CacheIndex& index) : index_(index) {}
 
   // Holds the index against the files that are cached, and reads it. Until that was done once, an
-  // image is asked of the index when it is asked for here, and may have no row yet.
-  Status take_stock(const CacheIndex::CachedFiles& cached);
+  // image is asked of the index when it is asked for here, and may have no row yet. `stop` ends it
+  // early, as `cached` does that fails.
+  Status take_stock(const CacheIndex::CachedFiles& cached, const std::stop_token& stop);
   void flush();  // writes what is behind; a failure is logged and tried again by the next
 
   // With the hits that are still to be written. Asks the index once for an image it does not know.

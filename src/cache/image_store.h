@@ -106,8 +106,9 @@ class ImageStore final : private RemoteImageOwner {
   using ListNamedDone = std::function<void(Result<std::vector<NamedImage>>)>;
   void list_named(ListNamedDone done);  // with list_all; else none
 
-  SpaceUsage space() const;    // for statfs; never waits for upstream
-  StoreStatus status() const;  // for .imgcachefs/; reads the cache directory
+  // For statfs; never waits for upstream, but for the janitor's first look through the directory.
+  SpaceUsage space() const;
+  StoreStatus status() const;  // for .imgcachefs/; the same, and reads the directory
 
   // Told, on a thread of the store and with no lock held, that the bytes of `image` handed out so
   // far are to be dropped wherever they are kept (it is corrupt or stale). Set once, before the

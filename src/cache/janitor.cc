@@ -123,7 +123,7 @@ void Janitor::take_stock() {
     counted = true;
     return {};
   };
-  auto taken = records_.take_stock(walk);
+  auto taken = records_.take_stock(walk, stop_);
   if (stop_.stop_requested()) return;
   if (!taken) spdlog::warn("index: {}", taken.error().message);
   if (!counted) recount();

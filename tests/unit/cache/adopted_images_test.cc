@@ -246,6 +246,22 @@ TEST_P(AdoptedImagesTest, ASilentUpstreamJudgesNothing) {
   }
 }
 
+// Also before the index is repaired, which is done after mounting.
+TEST_P(AdoptedImagesTest, ARowProvesNothingOfAFileOfAnotherSize) {
+  const Bytes bytes = pattern_bytes(kMiB);
+  upstream_.put("a", image_of(bytes));
+  adopt("a", bytes);
+  mount();
+  ASSERT_TRUE(open(lookup("a")));
+  ASSERT_TRUE(eventually([&] { return verified("a"); }));
+  EXPECT_GE(open(lookup("a")).value()->passthrough_file().fd, 0);
+  store_.reset();
+  adopt("a", pattern_bytes(kMiB + 1));
+  upstream_.fail_with(Error{ErrorKind::kTimeout, "silent"});
+  store_ = ImageStore::open(config_, upstream_).value();
+  EXPECT_LT(open(lookup("a")).value()->passthrough_file().fd, 0);
+}
+
 TEST_P(AdoptedImagesTest, AnOutdatedListOfChecksumsCondemnsNothing) {
   const Bytes bytes = pattern_bytes(kMiB);
   auto image = image_of(bytes);

@@ -59,7 +59,7 @@ class CacheRecordsTest : public testing::Test {
  protected:
   Status take_stock() {
     return records_.take_stock(
-        [this](const auto& see) { return layout_.each(Place::kCached, see); });
+        [this](const auto& see) { return layout_.each(Place::kCached, see); }, {});
   }
   std::vector<std::string> least_recently_used(size_t most) {
     std::vector<std::string> names;

@@ -90,11 +90,12 @@ bool FoundImages::is_cached(const ImageIn& found) const {
   return at != cached_.end() && at->second.contains(found.second);
 }
 
-std::vector<ImageId> FoundImages::cached_in(const std::string& repository) const {
+NameList FoundImages::cached_in(const std::string& repository) const {
+  NameList names;
   std::lock_guard lock(mutex_);
-  auto at = cached_.find(repository);
-  if (at == cached_.end()) return {};
-  return {at->second.begin(), at->second.end()};
+  if (auto at = cached_.find(repository); at != cached_.end())
+    for (const ImageId& id : at->second) names.add(id.str());
+  return names;
 }
 
 std::optional<FoundImages::ImageIn> FoundImages::some_cached_below(const std::string& path) const {

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "cache/name_list.h"
 #include "fetch/image_id.h"
 
 namespace imgcachefs {
@@ -33,7 +34,7 @@ class FoundImages {
   void is_not_cached_now(const ImageIn& found);  // its file is not there
 
   bool is_cached(const ImageIn& found) const;
-  std::vector<ImageId> cached_in(const std::string& repository) const;      // sorted
+  NameList cached_in(const std::string& repository) const;                  // of images, sorted
   std::optional<ImageIn> some_cached_below(const std::string& path) const;  // or there
   // The names in directory `path` ("" is the topmost) that lead to something cached, sorted.
   Names names_below(const std::string& path) const;

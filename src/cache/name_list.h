@@ -20,6 +20,19 @@ class NameList {
   std::string_view operator[](size_t i) const {
     return std::string_view(text_).substr(places_[i].at, places_[i].length);
   }
+  class Iterator {
+   public:
+    Iterator(const NameList& list, size_t at) : list_(&list), at_(at) {}
+    std::string_view operator*() const { return (*list_)[at_]; }
+    Iterator& operator++() { return ++at_, *this; }
+    bool operator!=(const Iterator& other) const { return at_ != other.at_; }
+
+   private:
+    const NameList* list_;
+    size_t at_;
+  };
+  Iterator begin() const { return {*this, 0}; }
+  Iterator end() const { return {*this, size()}; }
   size_t size() const { return places_.size(); }
   size_t bytes() const { return text_.size(); }  // of all names, those that went included
 

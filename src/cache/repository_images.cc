@@ -173,7 +173,7 @@ void RepositoryImages::list(const std::string& path, std::function<void(Result<L
       // A repository without tags, and a directory above others, have none to tell of.
       const bool refused = !contents && !is_silence(contents.error()) &&
                            contents.error().kind != ErrorKind::kNotFound;
-      if (refused && shown.directories.empty() && shown.images.empty())
+      if (refused && shown.directories.empty() && shown.images.size() == 0)
         return done(fail(contents.error()));
       done(std::move(shown));
     });
@@ -201,17 +201,20 @@ RepositoryImages::Listing RepositoryImages::listing(const std::string& path,
   for (std::string& name : found_.names_below(path))
     if (has_cached_below(path.empty() ? name : path + "/" + name))
       directories.insert(std::move(name));
-  std::set<ImageId> images;
-  for (const ImageId& id : found_.cached_in(path))
-    if (is_cached({path, id})) images.insert(id);
+  NameList images;
+  const NameList found = found_.cached_in(path);
+  for (const std::string_view name : found)
+    if (auto id = ImageId::parse(name); id && is_cached({path, std::move(*id)})) images.add(name);
   if (config_.list_all) {
     if (auto catalogue = catalogue_.known({}))
       for (const std::string& repository : *catalogue)
         if (std::string name = next_component(repository, path); !name.empty())
           directories.insert(std::move(name));
-    if (contents) images.insert(contents->begin(), contents->end());
+    if (contents)
+      for (const ImageId& id : *contents) images.add(id.str());
   }
-  return {{directories.begin(), directories.end()}, {images.begin(), images.end()}};
+  images.sort();
+  return {{directories.begin(), directories.end()}, std::move(images)};
 }
 
 Result<std::vector<ImageId>> RepositoryImages::ask_contents(const std::string& repository) {

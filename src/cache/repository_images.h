@@ -55,7 +55,7 @@ class RepositoryImages {
 
   struct Listing {
     std::vector<std::string> directories;  // names in it, sorted
-    std::vector<ImageId> images;           // sorted
+    NameList images;                       // sorted
   };
   // What `ls` shows of a directory ("" is the topmost): what is cached, and with list_all what
   // upstream has. When it does not answer, what is cached and what it said last.

@@ -38,8 +38,7 @@ void ImageTree::list(const std::string& directory, ListDone done) {
     if (!ids) return done(fail(ids.error()));
     OpenDirectory listed;
     listed.reserve(ids->size(), ids->bytes());
-    for (size_t i = 0; i < ids->size(); ++i)
-      listed.add((*ids)[i], inode_number((*ids)[i]), S_IFREG);
+    for (const std::string_view id : *ids) listed.add(id, inode_number(id), S_IFREG);
     done(std::move(listed));
   });
 }

@@ -132,8 +132,8 @@ void RepositoryTree::list(const std::string& directory, ListDone done) {
                        OpenDirectory listed;
                        for (const std::string& name : found->directories)
                          add(listed, name, S_IFDIR);
-                       for (const ImageId& id : found->images)
-                         listed.add(id.str(), inode_number(id), S_IFREG);
+                       for (const std::string_view name : found->images)
+                         listed.add(name, inode_number(name), S_IFREG);
                        done(std::move(listed));
                      });
 }

@@ -77,7 +77,7 @@ class RepositoryImagesTest : public ::testing::Test {
     if (!listed) return {"error: " + std::string(to_string(listed.error().kind))};
     std::vector<std::string> names;
     for (const std::string& name : listed->directories) names.push_back(name + "/");
-    for (const ImageId& id : listed->images) names.push_back(id.str());
+    for (const std::string_view name : listed->images) names.emplace_back(name);
     return names;
   }
   std::vector<std::string> tags(const std::string& repository) {

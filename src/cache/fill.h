@@ -195,6 +195,8 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   void die(Error error, Disposal disposal);
   void give_back(ChunkRange chunks) override;
 
+  bool given_up() const;  // fill_life.cc
+
   // fill_transfer.cc
   void start_background(uint32_t from, Actions& actions);
   void pump_background(Actions& actions);

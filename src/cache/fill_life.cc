@@ -142,14 +142,20 @@ void Fill::checkpoint() {
     spdlog::warn("{}: its chunk map was not saved: {}", info_.id.str(), saved.error().message);
 }
 
+// Nothing of it is of use any more. One that was shut down keeps what it has, and what is being
+// written: a reader may have got it. With mutex_ held.
+bool Fill::given_up() const {
+  return dead_ && dead_->kind != ErrorKind::kCancelled;
+}
+
 bool Fill::has_unsaved() const {
   std::lock_guard lock(mutex_);
-  return !around_ && !dead_ && !complete_ && map_.has_unsaved();
+  return !around_ && !given_up() && !complete_ && map_.has_unsaved();
 }
 
 bool Fill::idle() const {
   std::lock_guard lock(mutex_);
-  if (dead_ || complete_) return true;
+  if (given_up() || complete_) return true;
   return background_running_ + demand_running_ + checks_running_ == 0 && !pass_running_ &&
          !hashing_ && (!background_ || around_);  // around, only readers have something fetched
 }

@@ -271,8 +271,7 @@ bool Fill::landed(uint32_t chunk, unsigned generation, uint64_t checksum, Shared
   {
     std::lock_guard lock(mutex_);
     arriving_.erase(chunk);
-    // A fill that was shut down keeps what it has written: a reader may have got it.
-    if (generation != generation_ || (dead_ && dead_->kind != ErrorKind::kCancelled)) return false;
+    if (generation != generation_ || given_up()) return false;
     if (map_.state(chunk) == ChunkMap::State::kPresent) return true;  // another transfer's
     const uint64_t size = map_.bytes({chunk, chunk + 1}).size();
     map_.land(chunk, checksum);

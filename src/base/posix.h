@@ -70,7 +70,7 @@ Status truncate(int fd, uint64_t size);
 Status sync_data(int fd);
 // Has the disk begin to take what was written there, and does not wait for it; no promise.
 void start_write_back(int fd, uint64_t offset, uint64_t length);  // fdatasync
-Status sync_all(int fd);   // fsync; also right for a directory
+Status sync_all(int fd);  // fsync; also right for a directory
 Status punch_hole(int fd, uint64_t offset, uint64_t length);
 // `fd` means from now on what `by` means, in one step for all threads.
 Status replace_fd(int by, int fd);

@@ -83,15 +83,16 @@ TEST_F(GlanceMount, AFillOutlivesItsTokens) {
   // requests are to be made.
   KeystoneServer keystone({.token_ttl = 15s});
   GlanceServer glance({.keystone = &keystone, .token_cache = 0s});
-  const std::string bytes = random_bytes(6 << 20);
+  // A request is for 4 MiB at most, and lasts as long as it lasts: there have to be several.
+  const std::string bytes = random_bytes(12 << 20);
   const std::string id = glance.create({.name = "large", .bytes = bytes});
   std::string lines = demo_lines();
   lines.replace(0, lines.find('\n'), "auth_url = " + keystone.auth_url());
   Mounted mount(
-      {.source = "glance+" + glance.url(), .options = {credentials(lines), "limit_rate=200K"}});
+      {.source = "glance+" + glance.url(), .options = {credentials(lines), "limit_rate=400K"}});
   EXPECT_EQ(mount.read(id, 0, 2 << 20), bytes.substr(0, 2 << 20));  // starts the fill of the rest
   EXPECT_TRUE(mount.wait_state(id, "cached", 150s));
-  EXPECT_EQ(mount.xattr(id, "verified"), "1");
+  EXPECT_TRUE(wait_until([&] { return mount.xattr(id, "verified") == "1"; }));
   EXPECT_THAT(mount.xattr(id, "checksum").value_or(""), HasSubstr("sha512:"));
   EXPECT_TRUE(mount.read_all(id) == bytes);
   EXPECT_THAT(mount.log(), Not(HasSubstr("EACCES")));

@@ -15,7 +15,7 @@ Fill::Fill(FillContext& context, const ImageInfo& info, uint32_t chunk_size,
       observer_(std::move(observer)),
       info_(info),
       map_(info.size, chunk_size),
-      flow_(std::max(1u, context.config.connections / 2)) {
+      flow_(std::max(1u, context.config.connections / 2), context.config.limit_rate) {
   delivered_->prepare(map_.count(), map_.chunk_size());
 }
 

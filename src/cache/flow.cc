@@ -38,9 +38,9 @@ bool Flow::is_disturbed(Clock::time_point now) const {
 
 uint64_t Flow::segment_bytes(Clock::time_point now) const {
   if (is_disturbed(now))
-    return std::min(static_cast<uint64_t>(rate_ * latency_.count() / 4), kMostDisturbedSegment);
+    return std::min(static_cast<uint64_t>(rate() * latency_.count() / 4), kMostDisturbedSegment);
   if (rate_ == 0) return kFirstSegment;
-  const double bytes = rate_ * std::max(kSegmentTime, latency_).count();
+  const double bytes = rate() * std::max(kSegmentTime, latency_).count();
   return std::clamp(static_cast<uint64_t>(bytes), kLeastSegment, kMostSegment);
 }
 
@@ -51,7 +51,7 @@ unsigned Flow::streams(Clock::time_point now) const {
 
 uint64_t Flow::lead(Clock::time_point now) const {
   if (is_disturbed(now)) return 0;
-  return kLeastSegment / 2 + static_cast<uint64_t>(rate_ * latency_.count() * 1.5);
+  return kLeastSegment / 2 + static_cast<uint64_t>(rate() * latency_.count() * 1.5);
 }
 
 void Flow::landed(uint64_t bytes, Clock::time_point now) {

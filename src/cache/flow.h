@@ -14,6 +14,7 @@
 // Not thread-safe: the Fill's mutex protects it.
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <cstdint>
 
@@ -24,7 +25,9 @@ class Flow {
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
 
-  explicit Flow(unsigned most_streams) : most_streams_(most_streams) {}
+  // `limit`: bytes per second that are taken of the background; 0: no limit.
+  explicit Flow(unsigned most_streams, uint64_t limit = 0)
+      : most_streams_(most_streams), limit_(static_cast<double>(limit)) {}
 
   // A transfer brought `bytes`: the first after `first_byte`, all after `took`.
   void transferred(uint64_t bytes, Seconds first_byte, Seconds took);
@@ -43,7 +46,10 @@ class Flow {
   bool is_disturbed(Clock::time_point now) const;
   void judge_trial(double rate, Clock::time_point now);
 
+  double rate() const { return limit_ > 0 ? std::min(rate_, limit_) : rate_; }
+
   const unsigned most_streams_;
+  const double limit_;
   double rate_ = 0;     // bytes per second of one connection while it flows; 0: not known
   Seconds latency_{0};  // from a request to its first byte
   Clock::time_point disturbed_{}, background_ended_{};

@@ -101,6 +101,13 @@ TEST_F(FlowTest, MoreConnectionsAreKeptWhereEachBringsMore) {
   EXPECT_EQ(flow_.streams(now_), 4u);
 }
 
+TEST_F(FlowTest, NoMoreIsAskedForThanTheLimitLetsThrough) {
+  Flow flow(4, kMiB);
+  for (int i = 0; i < 20; ++i) flow.transferred(kMiB, 500ms, 510ms);
+  EXPECT_LE(flow.segment_bytes(now_), kMiB / 2);
+  EXPECT_LE(flow.lead(now_), kMiB);
+}
+
 TEST_F(FlowTest, NeverMoreThanTheMost) {
   for (int i = 0; i < 200; ++i) {
     run(100ms, flow_.streams(now_) * 10.0 * kMiB);

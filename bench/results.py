@@ -10,7 +10,7 @@ from measure import summary
 
 @dataclasses.dataclass(frozen=True)
 class Goal:
-    """What issue 5 asks of a row: of the ratio to the yardstick, or of the value itself."""
+    """What is asked of a row: of the ratio to the yardstick, or of the value itself."""
 
     op: str  # "<=" or ">="
     bound: float

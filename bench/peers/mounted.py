@@ -4,7 +4,7 @@ import contextlib
 import os
 import subprocess
 
-from children import Failed
+from children import Child, Failed
 
 
 class Mounted:
@@ -34,6 +34,18 @@ def mountpoint(scratch):
         yield directory
     finally:
         take_away(directory)
+
+
+@contextlib.contextmanager
+def one_daemon(scratch, argv_of, env):
+    """A mount by one daemon; `argv_of(directory, cache)` is its command line."""
+    with contextlib.ExitStack() as stack:
+        directory = stack.enter_context(mountpoint(scratch))
+        cache = scratch / "cache"
+        cache.mkdir(parents=True, exist_ok=True)
+        daemon = stack.enter_context(Child(argv_of(directory, cache), scratch / "daemon.log", env))
+        daemon.wait_until(lambda: os.path.ismount(directory), "mounted")
+        yield Mounted(directory, [daemon], cache)
 
 
 def take_away(directory):

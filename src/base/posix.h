@@ -67,10 +67,10 @@ Status write_at(int fd, std::span<const std::byte> bytes, uint64_t offset);  // 
 Result<size_t> read_at(int fd, std::span<std::byte> into, uint64_t offset);
 Result<std::string> read_file_at(int dir, const std::string& name, size_t limit = 64 << 20);
 Status truncate(int fd, uint64_t size);
-Status sync_data(int fd);
 // Has the disk begin to take what was written there, and does not wait for it; no promise.
-void start_write_back(int fd, uint64_t offset, uint64_t length);  // fdatasync
-Status sync_all(int fd);  // fsync; also right for a directory
+void start_write_back(int fd, uint64_t offset, uint64_t length);
+Status sync_data(int fd);  // fdatasync
+Status sync_all(int fd);   // fsync; also right for a directory
 Status punch_hole(int fd, uint64_t offset, uint64_t length);
 // `fd` means from now on what `by` means, in one step for all threads.
 Status replace_fd(int by, int fd);

@@ -20,7 +20,9 @@ Status CacheRecords::take_stock(const CacheIndex::CachedFiles& cached,
     taken = index_.each([&](const IndexRecord& record) -> Status {
       if (stop.stop_requested()) return fail(ErrorKind::kCancelled, "the cache is being unmounted");
       std::lock_guard lock(mutex_);
-      keep(record);
+      // Who wrote it since this look began knows it better than the row that was read before.
+      const auto at = records_.find(record.id);
+      if (at == records_.end() || at->second.round < round) keep(record);
       return {};
     });
   if (taken) {

@@ -59,7 +59,7 @@ class CacheRecords {
  private:
   struct Kept {
     KnownRecord record;
-    uint32_t round = 0;  // of take_stock(), in which it was met last
+    uint32_t round = 0;  // the last take_stock() that met it, or that it was written or asked after
   };
 
   template <typename Change>

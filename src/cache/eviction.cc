@@ -106,7 +106,8 @@ Removals take_while(const CacheLayout& layout, CacheIndex* index,
   size_t forgotten = 0;
   for (const Candidate& candidate : order) {
     if (!wanted(removals.bytes)) break;
-    if (!take(layout, candidate.place, candidate.id, Strangers::kOpenOrFresh, dry_run)) continue;
+    if (!remove_unused(layout, candidate.place, candidate.id, Strangers::kOpenOrFresh, dry_run))
+      continue;
     count(removals, candidate.id, candidate.place, candidate.bytes);
     if (dry_run || removals.files.size() < forgotten + kRowsAtOnce) continue;
     forget_rows(layout, index, removals.files, forgotten);
@@ -179,7 +180,7 @@ Result<Removals> evict_files(const CacheLayout& layout, CacheIndex* index, const
   };
   std::vector<Held> all;
   for (Place place : {Place::kCached, Place::kIncomplete}) {
-    auto fd = hold(layout, place, id, Strangers::kOpenOrFresh);
+    auto fd = hold_unused(layout, place, id, Strangers::kOpenOrFresh);
     if (!fd && fd.error().kind == ErrorKind::kNotFound) continue;
     if (!fd) return fail(fd.error());
     auto st = posix::stat_fd(fd->get());
@@ -227,7 +228,8 @@ Result<Removals> free_space(const CacheLayout& layout, CacheIndex& index,
   std::vector<Candidate> chosen;
   uint64_t sum = 0;
   const auto choose = [&](Candidate candidate) {
-    if (!take(layout, candidate.place, candidate.id, Strangers::kOpenOrFresh, true)) return;
+    if (!remove_unused(layout, candidate.place, candidate.id, Strangers::kOpenOrFresh, true))
+      return;
     sum += candidate.bytes;
     chosen.push_back(std::move(candidate));
   };
@@ -269,7 +271,7 @@ Result<Removals> clean(const CacheLayout& layout, std::chrono::seconds stall_tim
       const bool fresh = stall_time.count() > 0 && now - wall_time(file.st.st_mtim) <= stall_time;
       if (place == Place::kIncomplete && fresh) continue;
       // How long nobody must have written to it is the caller's word.
-      if (take(layout, place, file.id, Strangers::kOpen, dry_run))
+      if (remove_unused(layout, place, file.id, Strangers::kOpen, dry_run))
         count(removals, file.id, place, counted_bytes(place, file.st));
     }
   }

@@ -15,11 +15,11 @@ namespace {
 constexpr uint64_t kHeaderBytes = 3 << 19;  // 1.5 MiB
 constexpr uint32_t kHeaderChunks = 4;
 
+// The kernel reads ahead of a reader, and not always in order: who goes on comes so near.
 constexpr uint64_t kNearBytes = 2 << 20;
 
 }  // namespace
 
-// The kernel reads ahead of a reader, and not always in order.
 bool Fill::jumps(ByteRange range, const Reader& reader) const {
   return range.begin > reader.next + kNearBytes || range.begin + kNearBytes < reader.next;
 }

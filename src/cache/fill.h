@@ -279,7 +279,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
   std::optional<Error> around_because_;
   unsigned generation_ =
       0;  // one more when going around: what transfers of before bring is not taken
-  // Around the cache the only place where bytes are; else what is in the file, too.
+  // Around the cache the only place where bytes are; else they are in the file too, or arriving_.
   ChunkWindow window_;
   std::unordered_set<uint32_t> arriving_;  // in the window and on their way to the file
 

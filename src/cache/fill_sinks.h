@@ -39,7 +39,7 @@ class Fill::ChunkSink : public ByteSink {
         if (taking_) begin_part(whole);
       }
       const size_t n = std::min<uint64_t>(bytes.size(), whole.end - at_);
-      if (taking_ && !keep(bytes.first(n))) return false;
+      if (taking_ && !keep(bytes.first(n), whole)) return false;
       at_ += n;
       bytes = bytes.subspan(n);
       if (at_ == whole.end) {
@@ -102,18 +102,15 @@ class Fill::ChunkSink : public ByteSink {
     buffer_ = fill_.context_.buffers.take(part_.size());
   }
 
-  // `bytes` lie in one chunk.
-  bool keep(std::span<const std::byte> bytes) {
-    const ByteRange whole = fill_.map_.bytes({chunk_, chunk_ + 1});
+  // `bytes` lie in one chunk, which is `whole`.
+  bool keep(std::span<const std::byte> bytes, ByteRange whole) {
     for (uint64_t at = at_; !bytes.empty();) {
       const size_t n = std::min<uint64_t>(bytes.size(), part_.end - at);
       std::memcpy(buffer_.get() + (at - part_.begin), bytes.data(), n);
       at += n;
       bytes = bytes.subspan(n);
       if (at < part_.end || around_) continue;
-      if (part_ == whole)
-        fill_.arrived(chunk_, generation_,
-                      {std::shared_ptr<const std::byte[]>(buffer_), part_.size()});
+      if (part_ == whole) fill_.arrived(chunk_, generation_, {buffer_, part_.size()});
       if (!write_part()) return false;
       if (at == whole.end) break;
       part_ = {at, std::min(whole.end, at + kMostBuffered)};

@@ -153,9 +153,9 @@ void Fill::hash_some() {
       run = map_.find(ChunkMap::State::kPresent, {frontier_, map_.count()}, most);
       if (!run || run->first != frontier_) break;
       for (uint32_t chunk = run->first; chunk < run->last; ++chunk) {
-        auto bytes = window_.find(chunk);
-        if (!bytes) break;
-        window.push_back(std::move(bytes));
+        auto in_memory = window_.find(chunk);
+        if (!in_memory) break;
+        window.push_back(std::move(in_memory));
       }
       if (!window.empty()) run->last = run->first + static_cast<uint32_t>(window.size());
     }
@@ -308,8 +308,10 @@ Status Fill::commit_again() {
 void Fill::settled(Actions& actions) {
   settled_ = true;
   must_verify_ = false;
-  if (complete_) window_.clear();
-  if (complete_) settle_wholes({}, actions);
+  if (complete_) {
+    window_.clear();
+    settle_wholes({}, actions);
+  }
   for (Waiter& waiter : std::exchange(held_, {})) {
     if (complete_)
       actions.answers.push_back(

@@ -1,22 +1,25 @@
 #include "cache/flow.h"
 
-#include <algorithm>
-
 namespace imgcachefs {
 namespace {
 
 using std::chrono::duration_cast;
 using std::chrono::milliseconds;
 
-constexpr uint64_t kFirstSegment = 1 << 20;
+// Segments, in bytes.
+constexpr uint64_t kFirstSegment = 1 << 20;  // while nothing is known
 constexpr uint64_t kLeastSegment = 256 << 10, kMostSegment = 4 << 20;
-constexpr uint64_t kMostDisturbedSegment = 1 << 20;
 constexpr Flow::Seconds kSegmentTime{1.0 / 30};
-constexpr milliseconds kDisturbedFor{100};
-constexpr milliseconds kDisturbedPause{4};
+
+// Among readers at random places.
+constexpr milliseconds kDisturbedFor{100};  // since the last of them
+constexpr uint64_t kMostDisturbedSegment = 1 << 20;
+constexpr milliseconds kDisturbedPause{4};  // on a short way one read of ten meets a segment then
+
+// One more connection.
 constexpr Flow::Seconds kTrial{0.2};
-constexpr double kFaster = 1.15;  // worth a connection more
-constexpr Flow::Seconds kFirstPause{5}, kLongestPause{80};
+constexpr double kFaster = 1.15;                            // is worth it
+constexpr Flow::Seconds kFirstPause{5}, kLongestPause{80};  // after one that was not
 
 double blend(double known, double seen) {
   return known == 0 ? seen : (known + seen) / 2;

@@ -31,11 +31,12 @@ class Flow {
 
   // A transfer brought `bytes`: the first after `first_byte`, all after `took`.
   void transferred(uint64_t bytes, Seconds first_byte, Seconds took);
-  // `bytes` came, of a transfer in the background.
+  // `bytes` came while a transfer ran in the background.
   void landed(uint64_t bytes, Clock::time_point now);
   void background_ended(Clock::time_point now) { background_ended_ = now; }
   // A reader at a random place waits for bytes.
   void disturbed(Clock::time_point now) { disturbed_ = now; }
+
   uint64_t segment_bytes(Clock::time_point now) const;  // about so many
   unsigned streams(Clock::time_point now) const;        // 0: not now
   // Another request may go out when no more than so many bytes are still to come; 0: one after the
@@ -43,10 +44,9 @@ class Flow {
   uint64_t lead(Clock::time_point now) const;
 
  private:
+  double rate() const { return limit_ > 0 ? std::min(rate_, limit_) : rate_; }
   bool is_disturbed(Clock::time_point now) const;
   void judge_trial(double rate, Clock::time_point now);
-
-  double rate() const { return limit_ > 0 ? std::min(rate_, limit_) : rate_; }
 
   const unsigned most_streams_;
   const double limit_;

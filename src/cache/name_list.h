@@ -1,5 +1,6 @@
 // NameList: the names of a directory, in two pieces of memory however many they are. A hundred
-// thousand strings that come and go leave memory in pieces that nobody can use.
+// thousand strings that come and go leave memory in pieces that nobody can use. Each name has a
+// zero byte behind it, for C.
 #pragma once
 
 #include <algorithm>
@@ -14,7 +15,12 @@ class NameList {
  public:
   void add(std::string_view name) {
     places_.push_back({text_.size(), name.size()});
-    text_.append(name);
+    text_.append(name).push_back('\0');
+    ++added_;
+  }
+  void reserve(size_t names, size_t bytes) {
+    places_.reserve(names);
+    text_.reserve(bytes + names);
   }
   // Valid until the next add().
   std::string_view operator[](size_t i) const {
@@ -34,7 +40,7 @@ class NameList {
   Iterator begin() const { return {*this, 0}; }
   Iterator end() const { return {*this, size()}; }
   size_t size() const { return places_.size(); }
-  size_t bytes() const { return text_.size(); }  // of all names, those that went included
+  size_t bytes() const { return text_.size() - added_; }  // of all names, those that went included
 
   // Each once, in order.
   void sort() {
@@ -52,6 +58,7 @@ class NameList {
     size_t at, length;
   };
   std::string text_;
+  size_t added_ = 0;
   std::vector<Place> places_;
 };
 

@@ -17,8 +17,8 @@ bool used_by_stranger(const CacheLayout& layout, const ImageId& id, int fd, cons
 
 }  // namespace
 
-Result<UniqueFd> hold(const CacheLayout& layout, Place place, const ImageId& id,
-                      Strangers strangers) {
+Result<UniqueFd> hold_unused(const CacheLayout& layout, Place place, const ImageId& id,
+                             Strangers strangers) {
   const int dir = layout.dir(place);
   if (dir < 0) return fail(ErrorKind::kNotFound, id.str());
   auto fd = posix::open_at(dir, id.str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
@@ -45,14 +45,14 @@ Status remove_held(const CacheLayout& layout, Place place, const ImageId& id) {
   return posix::unlink_if_there_at(layout.dir(place), id.str());
 }
 
-bool take(const CacheLayout& layout, Place place, const ImageId& id, Strangers strangers,
-          bool dry_run) {
+bool remove_unused(const CacheLayout& layout, Place place, const ImageId& id, Strangers strangers,
+                   bool dry_run) {
   Status done;
   UniqueFd held;
   // Nobody is given an invalid image any more, so those need not be held: who has one open keeps
   // it.
   if (place != Place::kInvalid) {
-    auto fd = hold(layout, place, id, strangers);
+    auto fd = hold_unused(layout, place, id, strangers);
     if (fd)
       held = std::move(*fd);
     else

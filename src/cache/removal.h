@@ -14,14 +14,14 @@ enum class Strangers {
 };
 
 // The file, held so that nobody opens it. kBusy: in use. kNotFound: gone, or not the same any more.
-Result<UniqueFd> hold(const CacheLayout& layout, Place place, const ImageId& id,
-                      Strangers strangers);
+Result<UniqueFd> hold_unused(const CacheLayout& layout, Place place, const ImageId& id,
+                             Strangers strangers);
 
 // Removes a file that the caller holds. Its row goes after it.
 Status remove_held(const CacheLayout& layout, Place place, const ImageId& id);
 
 // Removes one file, or says whether it could be. False: it stays, which is no error.
-bool take(const CacheLayout& layout, Place place, const ImageId& id, Strangers strangers,
-          bool dry_run);
+bool remove_unused(const CacheLayout& layout, Place place, const ImageId& id, Strangers strangers,
+                   bool dry_run);
 
 }  // namespace imgcachefs

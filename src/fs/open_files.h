@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "cache/image.h"
+#include "cache/name_list.h"
 #include "fs/backing_files.h"
 
 #if defined(__SANITIZE_THREAD__)
@@ -41,33 +42,32 @@ struct DirectoryEntry {
   mode_t mode;  // its type only
 };
 
-// The entries as they were when it was opened: in two pieces of memory, however many there are.
+// The entries as they were when it was opened.
 class OpenDirectory {
  public:
   uint64_t self = 0, above = 0;  // the inodes of "." and "..", which are not among the entries
 
   void add(std::string_view name, uint64_t inode, mode_t mode) {
-    entries_.push_back({inode, names_.size(), mode});
-    names_.append(name).push_back('\0');
+    names_.add(name);
+    entries_.push_back({inode, mode});
   }
   void reserve(size_t entries, size_t bytes_of_names) {
     entries_.reserve(entries);
-    names_.reserve(bytes_of_names + entries);
+    names_.reserve(entries, bytes_of_names);
   }
   size_t size() const { return entries_.size(); }
   DirectoryEntry operator[](size_t i) const {
     const Entry& entry = entries_[i];
-    return {names_.data() + entry.name, entry.inode, entry.mode};
+    return {names_[i].data(), entry.inode, entry.mode};
   }
 
  private:
   struct Entry {
     uint64_t inode;
-    size_t name;  // where it begins
     mode_t mode;
   };
   std::vector<Entry> entries_;
-  std::string names_;
+  NameList names_;  // of the same entries
 };
 
 struct OpenFile : std::enable_shared_from_this<OpenFile> {

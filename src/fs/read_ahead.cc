@@ -2,7 +2,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
-#include <sys/statvfs.h>
+#include <sys/stat.h>
 #include <sys/sysmacros.h>
 
 #include "base/log.h"
@@ -11,8 +11,8 @@
 namespace imgcachefs {
 
 void set_read_ahead(const std::string& mountpoint, dev_t device, uint64_t bytes) {
-  struct statvfs answer {};
-  if (::statvfs(mountpoint.c_str(), &answer) != 0) return;
+  struct stat answer {};
+  if (::stat(mountpoint.c_str(), &answer) != 0) return;
   const std::string path =
       fmt::format("/sys/class/bdi/{}:{}/read_ahead_kb", major(device), minor(device));
   const std::string text = fmt::format("{}\n", bytes >> 10);

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "base/posix.h"
+#include "support/checksum.h"
 #include "support/fault_server.h"
 #include "support/image_reader.h"
 #include "support/mounted.h"
@@ -44,11 +45,6 @@ class Passthrough : public testing::Test {
     ASSERT_EQ(std::sscanf(kernel.release, "%d.%d", &major, &minor), 2);
     if (std::pair(major, minor) < std::pair(6, 9)) GTEST_SKIP() << "Linux 6.9 has passthrough";
   }
-  void publish_checksums() {
-    const CommandResult sums = run({"bash", "-c", "sha256sum * > SHA256SUMS"},
-                                   {.env = {}, .directory = images_.path().string()});
-    ASSERT_TRUE(sums.ok()) << sums.describe();
-  }
   void mount(std::vector<std::string> options = {}, const std::string& cache_dir = {},
              NginxOptions nginx = {}) {
     nginx_.emplace(images_.path(), std::move(nginx));
@@ -63,7 +59,7 @@ class Passthrough : public testing::Test {
     ASSERT_TRUE(mount_->wait_state(id, "cached"));
   }
   void mount_cached(std::vector<std::string> options = {}, const std::string& cache_dir = {}) {
-    publish_checksums();
+    publish_checksums(images_.path());
     mount(std::move(options), cache_dir);
     cache();
   }
@@ -174,7 +170,7 @@ class PassthroughOrNot : public Passthrough, public testing::WithParamInterface<
 TEST_P(PassthroughOrNot, ServesEveryKindOfReader) {
   const ReadableImage image =
       make_image(images_.path(), "disk", "qcow2", 12 << 20, elsewhere_.path());
-  publish_checksums();
+  publish_checksums(images_.path());
   mount({"passthrough=" + std::string(GetParam())});
   cache("disk");
   EXPECT_EQ(mount_->status()["passthrough"], std::string(GetParam()) == "auto" ? "on" : "off");
@@ -196,7 +192,7 @@ INSTANTIATE_TEST_SUITE_P(Both, PassthroughOrNot, testing::Values("auto", "off"),
 
 TEST_F(Passthrough, AProgramCanBeRun) {
   fs::copy_file("/bin/true", images_.file("true"));
-  publish_checksums();
+  publish_checksums(images_.path());
   mount({"mode=0555"});
   cache("true");
   EXPECT_TRUE(run({mount_->path("true")}).ok());
@@ -217,7 +213,7 @@ TEST_F(Passthrough, CountsAHitForEachOpenAndNoBytes) {
 // --- one node at a time --------------------------------------------------------------------------
 
 TEST_F(Passthrough, WhoOpenedTheImageDuringItsFillGoesOnBesideIt) {
-  publish_checksums();
+  publish_checksums(images_.path());
   mount({"fill=demand"});
   UniqueFd during = open(), mapped = open();
   EXPECT_TRUE(read_fd(during.get(), {.end = 1 << 20}).bytes == bytes_.substr(0, 1 << 20));
@@ -346,7 +342,7 @@ TEST_F(Passthrough, OpensAndClosesGoOnWhileImagesComeAndGo) {
 // SEMANTICS: A cached image that another program put there is read through the daemon until its
 // checksum was right; when it is wrong, who has it open gets EIO.
 TEST_F(Passthrough, AnAdoptedImageIsNotGivenAwayBeforeItsChecksumWasRight) {
-  publish_checksums();
+  publish_checksums(images_.path());
   mount();
   std::string harmed = bytes_;
   harmed[kSize - 3] ^= 1;
@@ -365,7 +361,7 @@ TEST_F(Passthrough, AnAdoptedImageIsNotGivenAwayBeforeItsChecksumWasRight) {
 }
 
 TEST_F(Passthrough, AnAdoptedImageIsGivenAwayOnceItIsVerified) {
-  publish_checksums();
+  publish_checksums(images_.path());
   mount();
   EXPECT_EQ(mount_->unmount(), 0);
   fs::copy_file(images_.file("image"), cached_file());
@@ -432,7 +428,7 @@ TEST_F(PassthroughRefused, OnAStackedFileSystem) {
 // The kernel opens the file as its reader opens the image.
 TEST_F(PassthroughRefused, OnAFileSystemWithoutDirectIo) {
   SmallFileSystem disk("ramfs");
-  publish_checksums();
+  publish_checksums(images_.path());
   mount({}, disk.cache_dir());
   fs::copy_file(images_.file("image"), cached_file());  // by ramfs' own word it has no room
   ASSERT_TRUE(open());

@@ -16,6 +16,7 @@
 #include <thread>
 
 #include "base/posix.h"
+#include "support/checksum.h"
 #include "support/fault_server.h"
 #include "support/image_reader.h"
 #include "support/mounted.h"
@@ -47,11 +48,6 @@ uint64_t all_sent(Mounted& mount, Nginx& nginx, const std::string& path) {
 
 class Reading : public testing::Test {
  protected:
-  void publish_checksums() {
-    const CommandResult sums = run({"bash", "-c", "sha256sum * > SHA256SUMS"},
-                                   {.env = {}, .directory = images_.path().string()});
-    ASSERT_TRUE(sums.ok()) << sums.describe();
-  }
   void mount(std::vector<std::string> options, NginxOptions nginx = {}) {
     nginx_.emplace(images_.path(), std::move(nginx));
     mount_.emplace(MountSpec{.source = nginx_->url(), .options = std::move(options)});
@@ -75,7 +71,7 @@ TEST_P(ReadingFormat, InEveryWayGivesTheRightBytesColdAndWarm) {
   const auto name = [](size_t i) { return "image-" + std::to_string(i); };
   for (size_t i = 0; i < readers.size(); ++i)
     std::filesystem::create_hard_link(image.original, images_.file(name(i)));
-  publish_checksums();
+  publish_checksums(images_.path());
   mount({});
   const uint64_t size = std::filesystem::file_size(image.original);
   for (size_t i = 0; i < readers.size(); ++i) {
@@ -104,7 +100,7 @@ TEST_P(ReadingTogether, ThirtyTwoOfAllKindsCauseOneTransfer) {
   const ReadableImage image =
       make_image(images_.path(), "image", "qcow2", kSize, elsewhere_.path());
   const uint64_t size = std::filesystem::file_size(image.original);
-  publish_checksums();
+  publish_checksums(images_.path());
   // Slow enough for all of them to be there before the first has ended.
   mount({GetParam()}, {.limit_rate = 512 << 10});
   for (const bool warm : {false, true}) {
@@ -398,7 +394,7 @@ TEST_F(Reading, GoesOnWhenAnIncompleteImageIsRemoved) {
   // nginx sends what it may send in a second at once: a request is slow only when it is for more.
   const std::string bytes = pattern_string(8, 0, 4 << 20);
   images_.write("image", bytes);
-  publish_checksums();
+  publish_checksums(images_.path());
   mount({}, {.limit_rate = 128 << 10});
   std::string read;
   std::thread reader([&] { read = mount_->read_all("image"); });

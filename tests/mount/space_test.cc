@@ -14,6 +14,7 @@
 #include "base/posix.h"
 #include "cache/sqlite_index.h"
 #include "support/cache_census.h"
+#include "support/checksum.h"
 #include "support/fault_server.h"
 #include "support/mounted.h"
 #include "support/nginx.h"
@@ -34,11 +35,6 @@ class Space : public testing::Test {
   }
   void publish(const std::string& id, uint64_t size = kSize) {
     images_.write(id, bytes_of(id, size));
-  }
-  void publish_checksums() {
-    ASSERT_TRUE(run({"bash", "-c", "sha256sum * > SHA256SUMS"},
-                    {.env = {}, .directory = images_.path().string()})
-                    .ok());
   }
   void mount(std::vector<std::string> options, const std::string& cache_dir = {},
              NginxOptions nginx = {}) {
@@ -81,7 +77,7 @@ TEST_F(Space, HoldsWhileTwentyImagesAreReadAtOnce) {
   for (int i = 0; i < 20; ++i) ids.push_back("image-" + std::to_string(i));
   for (const std::string& id : ids) publish(id);
   publish("corrupt");
-  publish_checksums();
+  publish_checksums(images_.path());
   images_.write("corrupt", bytes_of("another"));
   mount({"max_size=" + std::to_string(kLimit)});
   EXPECT_EQ(mount_->read_errno("corrupt"), 0);
@@ -168,7 +164,7 @@ TEST_F(Space, IsEnoughForAnImageThatFitsExactly) {
 TEST_F(Space, IsNotTakenByAnImageLargerThanTheLimit) {
   publish("large", 12 * kMiB);
   publish("small");
-  publish_checksums();
+  publish_checksums(images_.path());
   mount({"max_size=4M"});
   cache("small");
   const std::string large = bytes_of("large", 12 * kMiB);
@@ -192,7 +188,7 @@ TEST_P(SpaceOnASmallFileSystem, IsNotNeededToReadALargerImage) {
   ASSERT_EQ(::geteuid(), 0u);
   constexpr uint64_t kLarge = 24 * kMiB;
   publish("large", kLarge);
-  publish_checksums();
+  publish_checksums(images_.path());
   SmallFileSystem small(GetParam());
   mount({}, small.cache_dir());
   const std::string large = bytes_of("large", kLarge);
@@ -208,7 +204,7 @@ TEST_P(SpaceOnASmallFileSystem, RunsOutInTheMiddleUnnoticed) {
   ASSERT_EQ(::geteuid(), 0u);
   constexpr uint64_t kLarge = 24 * kMiB;
   publish("large", kLarge);
-  publish_checksums();
+  publish_checksums(images_.path());
   SmallFileSystem small(GetParam());
   mount({"fill=demand"}, small.cache_dir());
   EXPECT_TRUE(mount_->read_all("large") == bytes_of("large", kLarge));

@@ -29,20 +29,7 @@ const std::string& bytes() {
 // Reads `range` of `id`, expects the right bytes; the requests it took.
 unsigned expect_right(Upstream& upstream, const std::string& id, ByteRange range,
                       const std::string& of = bytes()) {
-  StringSink sink;
-  auto outcome = upstream.read(stat_of(upstream, id), range, sink, {});
-  EXPECT_TRUE(outcome) << outcome.error().message;
-  EXPECT_TRUE(sink.text == of.substr(range.begin, range.size())) << sink.text.size();
-  return outcome ? outcome->attempts : 0;
-}
-
-std::string expect_error(Upstream& upstream, const ImageInfo& image, ByteRange range,
-                         ErrorKind kind) {
-  StringSink sink;
-  auto outcome = upstream.read(image, range, sink, {});
-  EXPECT_KIND(outcome, kind);
-  EXPECT_EQ(sink.text, "");
-  return outcome ? "" : outcome.error().message;
+  return expect_read(upstream, stat_of(upstream, id), range, of);
 }
 
 // Silence is noticed soon.
@@ -136,13 +123,13 @@ TEST_F(RealGlance, WhatIsNotThereIsNotFound) {
   // As if it had been active: 204 to the whole. (A range of it is a 500, of Glance's own making.)
   ImageInfo was_there = image;
   was_there.id = id_of(queued);
-  expect_error(*upstream, was_there, kWhole, ErrorKind::kNotFound);
-  expect_error(*upstream, was_there, kPart, ErrorKind::kNoRanges);
+  expect_read_error(*upstream, was_there, kWhole, ErrorKind::kNotFound);
+  expect_read_error(*upstream, was_there, kPart, ErrorKind::kNoRanges);
 
   glance.remove(id);
   EXPECT_KIND(upstream->stat(id_of(id), Patience::kFull, {}), ErrorKind::kNotFound);
-  expect_error(*upstream, image, kWhole, ErrorKind::kNotFound);
-  expect_error(*upstream, image, kPart, ErrorKind::kNotFound);
+  expect_read_error(*upstream, image, kWhole, ErrorKind::kNotFound);
+  expect_read_error(*upstream, image, kPart, ErrorKind::kNotFound);
 }
 
 TEST_F(RealGlance, AnotherVersionIsStale) {
@@ -151,11 +138,11 @@ TEST_F(RealGlance, AnotherVersionIsStale) {
   ImageInfo image = stat_of(*upstream, id);
   ImageInfo longer = image;
   longer.size = kSize + 1000;
-  expect_error(*upstream, longer, {kSize + 10, kSize + 20}, ErrorKind::kStale);  // 416
-  expect_error(*upstream, longer, {0, longer.size}, ErrorKind::kStale);
+  expect_read_error(*upstream, longer, {kSize + 10, kSize + 20}, ErrorKind::kStale);  // 416
+  expect_read_error(*upstream, longer, {0, longer.size}, ErrorKind::kStale);
   image.validator.etag = "md5:" + std::string(32, '0');
-  expect_error(*upstream, image, kWhole, ErrorKind::kStale);
-  expect_error(*upstream, image, kPart, ErrorKind::kStale);
+  expect_read_error(*upstream, image, kWhole, ErrorKind::kStale);
+  expect_read_error(*upstream, image, kPart, ErrorKind::kStale);
   EXPECT_KIND(upstream->digest(image, true, {}), ErrorKind::kStale);
 }
 
@@ -164,9 +151,9 @@ TEST_F(RealGlance, AStoreThatLostTheDataIsUnavailable) {
   std::filesystem::remove(glance.store_file(id));
   auto upstream = open_glance_at(glance.url());
   const ImageInfo image = stat_of(*upstream, id);
-  EXPECT_THAT(expect_error(*upstream, image, kWhole, ErrorKind::kUnavailable),
+  EXPECT_THAT(expect_read_error(*upstream, image, kWhole, ErrorKind::kUnavailable),
               HasSubstr("gone from Glance's store"));
-  EXPECT_THAT(expect_error(*upstream, image, kPart, ErrorKind::kUnavailable),
+  EXPECT_THAT(expect_read_error(*upstream, image, kPart, ErrorKind::kUnavailable),
               HasSubstr("gone from Glance's store"));
 }
 
@@ -191,13 +178,13 @@ TEST_F(RealGlance, AnHttpStoreIsReadAsAWhole) {
   EXPECT_FALSE(image.digest);
   EXPECT_NE(image.validator.last_modified, "");
   EXPECT_EQ(upstream->digest(image, true, {}).value(), std::nullopt);
-  expect_error(*upstream, image, kPart, ErrorKind::kNoRanges);
+  expect_read_error(*upstream, image, kPart, ErrorKind::kNoRanges);
   EXPECT_EQ(stat_of(*upstream, id).ranges, RangeSupport::kNo);
   EXPECT_EQ(expect_right(*upstream, id, kWhole), 1u);
   EXPECT_EQ(expect_right(*upstream, plain, kPart), 1u);
 
   store.reset();
-  expect_error(*upstream, image, kWhole, ErrorKind::kUnavailable);
+  expect_read_error(*upstream, image, kWhole, ErrorKind::kUnavailable);
 }
 
 TEST(RealGlanceWithMore, WithItsOwnCache) {
@@ -242,7 +229,7 @@ TEST(RealGlanceWithMore, ADeactivatedImageIsDenied) {
   glance.deactivate(id);
   EXPECT_KIND(upstream->stat(id_of(id), Patience::kFull, {}), ErrorKind::kDenied);
   for (ByteRange range : {kWhole, kPart})
-    EXPECT_THAT(expect_error(*upstream, image, range, ErrorKind::kDenied),
+    EXPECT_THAT(expect_read_error(*upstream, image, range, ErrorKind::kDenied),
                 HasSubstr("deactivated"));
   EXPECT_TRUE(upstream->list(Patience::kFull, {})->empty());
   glance.reactivate(id);
@@ -263,7 +250,7 @@ TEST(RealGlanceWithMore, TokensDecideWhatIsSeen) {
     auto upstream = open_glance_at(glance.url(), token);
     EXPECT_KIND(upstream->stat(id_of(id), Patience::kFull, {}), ErrorKind::kDenied);
     EXPECT_KIND(upstream->list(Patience::kFull, {}), ErrorKind::kDenied);
-    expect_error(*upstream, image, kWhole, ErrorKind::kDenied);
+    expect_read_error(*upstream, image, kWhole, ErrorKind::kDenied);
   }
 }
 
@@ -275,7 +262,7 @@ TEST_F(RealGlance, AWrongBaseUrlIsSaidSo) {
     auto got = upstream->stat(id_of(id), Patience::kFull, {});
     EXPECT_KIND(got, ErrorKind::kProtocol);
     EXPECT_THAT(got.error().message, HasSubstr("is the URL of Glance right?"));
-    EXPECT_THAT(expect_error(*upstream, image, kWhole, ErrorKind::kProtocol),
+    EXPECT_THAT(expect_read_error(*upstream, image, kWhole, ErrorKind::kProtocol),
                 HasSubstr("is the URL of Glance right?"));
     EXPECT_KIND(upstream->list(Patience::kFull, {}), ErrorKind::kProtocol);
   }
@@ -348,7 +335,7 @@ TEST_F(RealGlance, AServerThatIsGoneAndComesBack) {
   const ImageInfo image = stat_of(*upstream, id);
   glance.stop();
   EXPECT_KIND(upstream->stat(id_of(id), Patience::kOneTry, {}), ErrorKind::kUnavailable);
-  expect_error(*upstream, image, kWhole, ErrorKind::kUnavailable);
+  expect_read_error(*upstream, image, kWhole, ErrorKind::kUnavailable);
   EXPECT_KIND(upstream->list(Patience::kFull, {}), ErrorKind::kUnavailable);
   glance.start();
   expect_right(*upstream, id, kWhole);

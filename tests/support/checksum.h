@@ -1,12 +1,15 @@
 // Checksums as servers publish them.
 #pragma once
 
+#include <gtest/gtest.h>
 #include <openssl/evp.h>
 
+#include <filesystem>
 #include <span>
 #include <string>
 
 #include "base/digest.h"
+#include "support/process.h"
 
 namespace imgcachefs::test {
 
@@ -20,6 +23,13 @@ inline std::string hex_digest(const std::string& bytes, DigestAlgo algo = Digest
 inline std::string sums_line(const std::string& name, const std::string& bytes,
                              DigestAlgo algo = DigestAlgo::kSha256) {
   return hex_digest(bytes, algo) + "  " + name + "\n";
+}
+
+// A SHA256SUMS of all files in a directory, in it.
+inline void publish_checksums(const std::filesystem::path& images) {
+  const CommandResult sums =
+      run({"bash", "-c", "sha256sum * > SHA256SUMS"}, {.env = {}, .directory = images.string()});
+  ASSERT_TRUE(sums.ok()) << sums.describe();
 }
 
 // The value of a Repr-Digest header (RFC 9530).

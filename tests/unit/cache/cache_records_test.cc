@@ -3,6 +3,8 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <functional>
 #include <thread>
 
 #include "cache/sqlite_index.h"
@@ -17,7 +19,8 @@ ImageId id_of(std::string_view text) {
   return ImageId::parse(text).value();
 }
 
-// An index that counts how often it is asked.
+// An index that counts how often it is asked, and can let something happen between the moment when
+// rows are read and the one when they are seen.
 class CountingIndex final : public CacheIndex {
  public:
   explicit CountingIndex(std::unique_ptr<CacheIndex> index) : index_(std::move(index)) {}
@@ -26,7 +29,17 @@ class CountingIndex final : public CacheIndex {
     return ++asked, index_->find(id);
   }
   Status each(const std::function<Status(IndexRecord)>& see) override {
-    return ++asked, index_->each(see);
+    ++asked;
+    std::vector<IndexRecord> rows;
+    const Status read = index_->each([&](IndexRecord record) -> Status {
+      rows.push_back(std::move(record));
+      return {};
+    });
+    if (!read) return read;
+    if (meanwhile) meanwhile();
+    for (IndexRecord& row : rows)
+      if (auto seen = see(std::move(row)); !seen) return seen;
+    return {};
   }
   Status stage(int fd, const IndexRecord& record) override {
     return ++asked, index_->stage(fd, record);
@@ -49,7 +62,8 @@ class CountingIndex final : public CacheIndex {
   }
   std::string driver() const override { return index_->driver(); }
 
-  int asked = 0;
+  std::atomic<int> asked = 0;
+  std::function<void()> meanwhile;
 
  private:
   std::unique_ptr<CacheIndex> index_;
@@ -108,6 +122,15 @@ TEST_F(CacheRecordsTest, WhatIsLearntOfAnImageWithoutARowWaitsForIt) {
   ASSERT_TRUE(take_stock());
   verifier.join();
   EXPECT_TRUE(index_.find(id_of("a")).value()->verified);
+  EXPECT_TRUE(records_.find(id_of("a"))->verified);
+}
+
+TEST_F(CacheRecordsTest, StockDoesNotForgetWhatWasLearntWhileItWasTaken) {
+  cache_.file("a", 10);
+  ASSERT_TRUE(take_stock());
+  const Digest digest = Digest::parse_tagged("sha256:" + std::string(64, 'a')).value();
+  index_.meanwhile = [&] { records_.set_verified(id_of("a"), digest); };
+  ASSERT_TRUE(take_stock());
   EXPECT_TRUE(records_.find(id_of("a"))->verified);
 }
 

@@ -70,7 +70,7 @@ void Janitor::add(Count& count, Place place, const StoredFile& file) const {
 
 // All but what is cached, and before it: see kWandering.
 Status Janitor::count_unfinished(Count& count) const {
-  count.before = budget_.landed();
+  count.before = budget_.moved();
   for (Place place : kWandering) {
     auto listed = layout_.each(place, [&](const StoredFile& file) -> Status {
       add(count, place, file);
@@ -164,7 +164,6 @@ uint64_t Janitor::make_room(uint64_t bytes) {
       recount();
       return budget_.used();
     });
-    count_again_ = true;  // in the middle of fills it may be too much
     if (now < before) return before - now;
   }
   records_.flush();  // who was read last must be known to the index

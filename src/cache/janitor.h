@@ -63,7 +63,7 @@ class Janitor {
     std::chrono::steady_clock::time_point again_{};
   };
   struct Count {
-    uint64_t before = 0;   // SpaceBudget::landed() when it began
+    SpaceMoved before;     // when it began
     uint64_t on_disk = 0;  // bytes
     std::unordered_set<ino_t> met;
   };
@@ -88,7 +88,7 @@ class Janitor {
   ImageTable& table_;
   const std::stop_token stop_;
   std::atomic<uint64_t> evicted_images_{0}, evicted_bytes_{0};
-  std::atomic<bool> count_again_{false};  // what was counted may be too much
+  std::atomic<bool> count_again_{false};  // the last count was not sure
   // Of who makes room.
   std::vector<LastUse> order_;  // what goes first, as far as that was looked for
   Sparing recounting_, searching_;

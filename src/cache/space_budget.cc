@@ -100,21 +100,23 @@ void SpaceBudget::wait_for_count(std::unique_lock<std::mutex>& lock) const {
 void SpaceBudget::freed(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   used_ -= std::min(used_, bytes);
+  moved_.freed += bytes;
 }
 
-bool SpaceBudget::recount(uint64_t on_disk, uint64_t before) {
+bool SpaceBudget::recount(uint64_t on_disk, const SpaceMoved& before) {
   std::lock_guard lock(mutex_);
-  // What went meanwhile may have been counted before it went: too much for a while, never too
-  // little.
-  used_ = on_disk + (landed_ - before);
+  const uint64_t landed = moved_.landed - before.landed;
+  const uint64_t unsure = landed + (moved_.freed - before.freed) + promised_;
+  const uint64_t most = on_disk + landed;
+  used_ = is_counted_ ? std::clamp(used_, most - std::min(most, unsure), most) : most;
   is_counted_ = true;
   counted_.notify_all();
-  return landed_ == before && promised_ == 0;
+  return unsure == 0;
 }
 
-uint64_t SpaceBudget::landed() const {
+SpaceMoved SpaceBudget::moved() const {
   std::lock_guard lock(mutex_);
-  return landed_;
+  return moved_;
 }
 
 uint64_t SpaceBudget::used() const {
@@ -147,7 +149,7 @@ void SpaceBudget::give_back(uint64_t bytes) {
 void SpaceBudget::use(uint64_t bytes) {
   std::lock_guard lock(mutex_);
   used_ += bytes;
-  landed_ += bytes;
+  moved_.landed += bytes;
 }
 
 }  // namespace imgcachefs

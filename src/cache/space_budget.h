@@ -50,6 +50,11 @@ class SpaceReservation {
   uint64_t bytes_ = 0;
 };
 
+// Bytes that came to the disk and that went from it since the start; never less than before.
+struct SpaceMoved {
+  uint64_t landed = 0, freed = 0;
+};
+
 class SpaceBudget {
  public:
   // Evicts so that `bytes` go from the disk, or nothing when so many cannot go; how many went.
@@ -67,11 +72,12 @@ class SpaceBudget {
   void expect_count();
   void wait_no_more();
 
-  // What a look at the directory found on disk; `before` is what landed() said when the look began,
-  // so that what landed meanwhile is not lost from the account. False: something did, or was about
-  // to, and may be counted twice now; look again when it is quieter.
-  bool recount(uint64_t on_disk, uint64_t before);
-  uint64_t landed() const;  // bytes that came to the disk since the start; never less than before
+  // What a look at the directory found on disk; `before` is what moved() said when the look began.
+  // What moved meanwhile, or was promised and is perhaps written, may have been seen or not: by so
+  // much the account is believed more than the look. False: there was such; look again when it is
+  // quieter.
+  bool recount(uint64_t on_disk, const SpaceMoved& before);
+  SpaceMoved moved() const;
   uint64_t used() const;
   // Bytes by which the limits are exceeded now (somebody else wrote, the limit is new); 0: none.
   uint64_t excess() const;
@@ -95,7 +101,7 @@ class SpaceBudget {
   bool is_counted_ = true;
   uint64_t used_ = 0;
   uint64_t promised_ = 0;
-  uint64_t landed_ = 0;
+  SpaceMoved moved_;
 };
 
 }  // namespace imgcachefs

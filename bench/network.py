@@ -25,11 +25,13 @@ QUEUE = 77
 
 
 class RemoteHost:
-    """`with RemoteHost(rtt_ms, rate, scratch)`; rate as tc has it (1gbit), None: unlimited."""
+    """`with RemoteHost(rtt_ms, rate, scratch)`; rate as tc has it (1gbit), None: unlimited.
+    `window`: no more bytes of a connection are on their way from there."""
 
-    def __init__(self, rtt_ms, rate, scratch):
+    def __init__(self, rtt_ms, rate, scratch, window=None):
         self.rtt_ms = rtt_ms
         self.rate = rate
+        self.window = window
         self.scratch = pathlib.Path(scratch)
         self.address = ADDRESS
         self.how = "no delay"
@@ -73,6 +75,10 @@ class RemoteHost:
         # a connection at what it believes the link can do, which here is the measurement itself.
         children.run(self.inside(["ip", "route", "replace", f"{OUR_ADDRESS}/32", "dev", THERE,
                                   "congctl", "cubic"]))
+        if self.window:
+            # The kernel counts a buffer with what it costs, which is about twice its bytes.
+            children.run(self.inside(["sysctl", "-qw",
+                                      f"net.ipv4.tcp_wmem=4096 65536 {2 * self.window}"]))
 
     def _slow_down(self):
         if self.rtt_ms and self._netem():

@@ -91,25 +91,24 @@ def row_line(row):
             f"{yardstick} | {ratio} | {goal} | {beside} |")
 
 
-def publish(json_path, document):
-    """Puts the tables of a run between the markers of a document, and its plots beside it."""
-    run = json.loads(pathlib.Path(json_path).read_text())
+def publish(json_paths, document):
+    """Puts the tables of runs between the markers of a document, and their plots beside it."""
     document = pathlib.Path(document)
     pictures = document.parent / "benchmarks"
     pictures.mkdir(exist_ok=True)
     for old in pictures.glob("*.svg"):
         old.unlink()
-    drawn = plots(run, pictures, "")
-    body = table(run).replace("# Run of", "## Run of", 1).replace("\n## ", "\n### ")
-    body = body.replace("### Run of", "## Run of", 1)
-    shown = "\n".join(f"![{p.stem}](benchmarks/{p.name})" for p in drawn)
+    body = ""
+    for run in (json.loads(pathlib.Path(path).read_text()) for path in json_paths):
+        body += "#" + table(run).replace("\n## ", "\n### ") + "\n"
+        body += "".join(f"![{p.stem}](benchmarks/{p.name})\n" for p in plots(run, pictures, "")) + "\n"
     text = document.read_text()
     head, _, rest = text.partition(BEGIN)
     tail = rest.partition(END)[2]
-    document.write_text(f"{head}{BEGIN}\n\n{body}\n{shown}\n\n{END}{tail}")
+    document.write_text(f"{head}{BEGIN}\n\n{body}{END}{tail}")
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 3:
-        sys.exit("usage: report.py RESULTS.json DOCUMENT.md")
-    publish(sys.argv[1], sys.argv[2])
+    if len(sys.argv) < 3:
+        sys.exit("usage: report.py RESULTS.json... DOCUMENT.md")
+    publish(sys.argv[1:-1], sys.argv[-1])

@@ -54,14 +54,15 @@ def end_on_signal(number, _frame):
     raise SystemExit(128 + number)
 
 
-def measure(harness, todo):
-    for workload in todo:
+def measure(harness, todo, keep):
+    for n, workload in enumerate(todo, 1):
         print(f"\n==> {workload.NAME}: {workload.SUMMARY}", file=sys.stderr, flush=True)
         try:
             workload.run(harness)
         except Exception as e:
             traceback.print_exc()
             harness.results.failures.append({"workload": workload.NAME, "why": str(e)})
+        keep(todo[:n])
 
 
 def main():
@@ -96,17 +97,22 @@ def main():
     # Local: the name of a run says when it was, whoever reads it.
     started = datetime.datetime.now()
     facts = machine.describe(repository, options.work)
+    out = options.out or repository / "bench" / "results"
+    run = {}
+
+    # After each workload: a run is long, and may be ended.
+    def keep(done):
+        run.update({"started": started.isoformat(timespec="seconds"), "runs": options.runs,
+                    "quick": options.quick, "workloads": [w.NAME for w in done], "machine": facts,
+                    **harness.results.as_json()})
+        return report.write(run, out, started.strftime("%Y%m%d-%H%M%S"))
+
     try:
-        measure(harness, todo)
+        measure(harness, todo, keep)
     finally:
         harness.remove_left_overs()
-    run = {"started": started.isoformat(timespec="seconds"), "runs": options.runs,
-           "quick": options.quick, "workloads": [w.NAME for w in todo], "machine": facts,
-           **harness.results.as_json()}
-    out = options.out or repository / "bench" / "results"
-    written = report.write(run, out, started.strftime("%Y%m%d-%H%M%S"))
     print(report.table(run))
-    for path in written:
+    for path in keep(todo):
         print(f"written: {path}", file=sys.stderr)
     return 1 if run["failures"] else 0
 

@@ -8,6 +8,7 @@
 #include <filesystem>
 
 #include "fs/config_file.h"
+#include "fs/effective_options.h"
 #include "fs/glance_conf.h"
 #include "fs/option_table.h"
 #include "fs/option_values.h"
@@ -17,7 +18,7 @@ namespace imgcachefs {
 namespace {
 
 struct Arguments {
-  bool help = false, version = false, foreground = false, debug = false;
+  bool help = false, version = false, check_config = false, foreground = false, debug = false;
   std::string source, mountpoint;
   std::vector<std::string> dash_o;
   Settings long_options;
@@ -43,6 +44,7 @@ Result<Arguments> split(std::vector<std::string> argv) {
   app.allow_extras();
   app.add_flag("-h,--help", arguments.help);
   app.add_flag("-V,--version", arguments.version);
+  app.add_flag("--check-config", arguments.check_config);
   app.add_flag("-f,--foreground", arguments.foreground);
   app.add_flag("-d,--debug", arguments.debug);
   app.add_option("-o", arguments.dash_o)->allow_extra_args(false);
@@ -109,10 +111,13 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   if (split_up->help) line.action = CommandLine::Action::kHelp;
   if (split_up->version) line.action = CommandLine::Action::kVersion;
   if (line.action != CommandLine::Action::kMount) return line;
-  if (split_up->source.empty() || split_up->mountpoint.empty())
+  if (split_up->check_config) line.action = CommandLine::Action::kCheckConfig;
+  const bool only_options =
+      split_up->check_config && split_up->source.empty() && split_up->mountpoint.empty();
+  if (!only_options && (split_up->source.empty() || split_up->mountpoint.empty()))
     return fail(ErrorKind::kInvalid,
                 "usage: imgcachefs SOURCE MOUNTPOINT [-o opt[,opt...]] [-f] [-d] [-h] [-V]");
-  auto where = Source::parse(split_up->source);
+  auto where = only_options ? Source{} : Source::parse(split_up->source);
   if (!where) return fail(where.error());
 
   Settings dash_o;
@@ -122,7 +127,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   if (!from_environment) return fail(from_environment.error());
 
   MountOptions& options = line.options;
-  options.mountpoint = resolved(split_up->mountpoint);
+  if (!only_options) options.mountpoint = resolved(split_up->mountpoint);
   Settings from_config;
   for (const Settings* layer : {&split_up->long_options, &dash_o, &*from_environment}) {
     if (!layer->config) continue;
@@ -139,11 +144,10 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   auto from_glance =
       settings_from_glance({&split_up->long_options, &dash_o, &*from_environment, &from_config});
   if (!from_glance) return fail(from_glance.error());
-  if (auto applied =
-          apply({&*from_glance, &from_config, &*from_environment, &dash_o, &split_up->long_options},
-                options);
-      !applied)
-    return fail(applied.error());
+  const std::vector<const Settings*> layers = {&*from_glance, &from_config, &*from_environment,
+                                               &dash_o, &split_up->long_options};
+  if (auto applied = apply(layers, options); !applied) return fail(applied.error());
+  if (line.action == CommandLine::Action::kCheckConfig) line.effective = effective_options(layers);
   options.source = split_up->source;
   options.where = std::move(*where);
   options.foreground = split_up->foreground || split_up->debug;
@@ -154,6 +158,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
 
 std::string help_text() {
   return "usage: imgcachefs SOURCE MOUNTPOINT [-o opt[,opt...]] [-f] [-d] [-h] [-V]\n"
+         "       imgcachefs --check-config [SOURCE MOUNTPOINT] [-o opt[,opt...]]\n"
          "\n"
          "Shows the images of SOURCE as read-only files at MOUNTPOINT and keeps what is read of\n"
          "them in a cache directory. SOURCE is one of\n"
@@ -167,6 +172,8 @@ std::string help_text() {
          "  -d  stay in the foreground, with debug log\n"
          "  -h  print this and exit\n"
          "  -V  print the version and exit\n"
+         "  --check-config  print what each option is and who says so, and exit; nothing is "
+         "mounted\n"
          "\n"
          "Options, each as -o option=value, as --option=value, as environment variable\n"
          "IMGCACHEFS_OPTION and as a line of a config file; `_` and `-` in names are the same.\n"

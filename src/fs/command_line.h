@@ -11,9 +11,10 @@
 namespace imgcachefs {
 
 struct CommandLine {
-  enum class Action { kMount, kHelp, kVersion };
+  enum class Action { kMount, kCheckConfig, kHelp, kVersion };
   Action action = Action::kMount;
-  MountOptions options;  // for kMount
+  MountOptions options;   // for kMount and kCheckConfig
+  std::string effective;  // for kCheckConfig: see fs/effective_options.h
 };
 
 // `arguments` without the program's name. Precedence of options: command line over -o over

@@ -145,33 +145,46 @@ int run_in_background(const MountOptions& options) {
   return kExitOk;
 }
 
+// What the options name: secrets and the like. What is wrong with it is told before anything is
+// begun.
+Status load_named(MountOptions& options) {
+  if (!options.credentials.empty()) {
+    auto credentials = Credentials::load(options.credentials);
+    if (!credentials) return fail(credentials.error());
+    options.upstream.secrets = std::move(*credentials);
+  }
+  if (!options.cloud.empty()) {
+    auto cloud = load_cloud(options.cloud, CloudPlaces::standard());
+    if (!cloud) return fail(cloud.error());
+    options.upstream.cloud = std::move(*cloud);
+  }
+  if (options.where.kind == Source::Kind::kRegistry && options.credentials.empty()) {
+    auto docker = DockerConfig::first_of(standard_docker_config_places());
+    if (!docker) return fail(docker.error());
+    options.upstream.docker = std::move(*docker);
+  }
+  // All that upstream says is believed as long as what it says of images.
+  options.upstream.believe = options.store.revalidate;
+  if (options.source.empty()) return {};  // --check-config of options alone
+  // Only to see whether it can be.
+  auto upstream = open_upstream(options.where, options.upstream);
+  return upstream ? Status{} : fail(upstream.error());
+}
+
 }  // namespace
+
+Status check_options(const MountOptions& given) {
+  MountOptions options = given;
+  return load_named(options);
+}
 
 int mount_and_serve(const MountOptions& given) {
   MountOptions options = given;
   // Until the daemon has its own log, what there is to say belongs on the terminal.
   if (auto log = start_log({.level = options.log.level, .file = {}, .background = false}); !log)
     return complain(kExitUsage, log.error().message);
-  if (!options.credentials.empty()) {
-    auto credentials = Credentials::load(options.credentials);
-    if (!credentials) return complain(kExitUsage, credentials.error().message);
-    options.upstream.secrets = std::move(*credentials);
-  }
-  if (!options.cloud.empty()) {
-    auto cloud = load_cloud(options.cloud, CloudPlaces::standard());
-    if (!cloud) return complain(kExitUsage, cloud.error().message);
-    options.upstream.cloud = std::move(*cloud);
-  }
-  if (options.where.kind == Source::Kind::kRegistry && options.credentials.empty()) {
-    auto docker = DockerConfig::first_of(standard_docker_config_places());
-    if (!docker) return complain(kExitUsage, docker.error().message);
-    options.upstream.docker = std::move(*docker);
-  }
-  // All that upstream says is believed as long as what it says of images.
-  options.upstream.believe = options.store.revalidate;
-  // Only to see whether it can be: what is wrong with the options is told before anything is begun.
-  if (auto upstream = open_upstream(options.where, options.upstream); !upstream)
-    return complain(kExitUsage, upstream.error().message);
+  if (auto loaded = load_named(options); !loaded)
+    return complain(kExitUsage, loaded.error().message);
   auto fit = prepare_mount_point(options.mountpoint, options.store.cache_dir, options.log.file);
   if (!fit) return complain(kExitMountFailed, fit.error().message);
   return options.foreground ? run(options, StartSignal()) : run_in_background(options);

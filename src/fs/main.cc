@@ -34,6 +34,15 @@ int main(int argc, char** argv) {
     case CommandLine::Action::kVersion:
       std::fputs(version_text().c_str(), stdout);
       return kExitOk;
+    case CommandLine::Action::kCheckConfig:
+      if (auto checked = check_options(line->options); !checked) {
+        std::fprintf(stderr, "imgcachefs: %s\n", checked.error().message.c_str());
+        return kExitUsage;
+      }
+      for (const std::string& warning : line->options.warnings)
+        std::fprintf(stderr, "imgcachefs: %s\n", warning.c_str());
+      std::fputs(line->effective.c_str(), stdout);
+      return kExitOk;
     case CommandLine::Action::kMount:
       return mount_and_serve(line->options);
   }

@@ -71,6 +71,14 @@ Result<Settings> settings_from_environment(const std::map<std::string, std::stri
   return settings;
 }
 
+std::map<const Option*, const Setting*> winning_settings(
+    const std::vector<const Settings*>& layers) {
+  std::map<const Option*, const Setting*> winners;
+  for (const Settings* layer : layers)
+    for (const Setting& setting : layer->list) winners[setting.option] = &setting;
+  return winners;
+}
+
 Status apply(const std::vector<const Settings*>& layers, MountOptions& options) {
   auto set = [](const Setting& setting, MountOptions& into) -> Status {
     auto done = setting.option->set(into, setting.value);
@@ -79,17 +87,14 @@ Status apply(const std::vector<const Settings*>& layers, MountOptions& options) 
                 fmt::format("{}: option '{}', value '{}': {}", setting.origin, setting.option->name,
                             setting.value, done.error().message));
   };
-  std::map<const Option*, const Setting*> winners;
   MountOptions scratch;
   for (const Settings* layer : layers) {
     for (const std::string& warning : layer->warnings) options.warnings.push_back(warning);
-    for (const Setting& setting : layer->list) {
+    for (const Setting& setting : layer->list)
       if (auto done = set(setting, scratch); !done) return done;
-      winners[setting.option] = &setting;
-    }
   }
   // Only what wins may leave a trace (a warning of a value nobody uses would be wrong).
-  for (const auto& [option, setting] : winners)
+  for (const auto& [option, setting] : winning_settings(layers))
     if (auto done = set(*setting, options); !done) return done;
   return {};
 }

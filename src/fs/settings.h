@@ -38,6 +38,10 @@ Status add_dash_o(Settings& settings, std::string_view text);
 // warned of and not refused: environments are shared with other programs, scripts and tests.
 Result<Settings> settings_from_environment(const std::map<std::string, std::string>& environment);
 
+// Of each option the setting that wins; lower precedence first. They point into the layers.
+std::map<const Option*, const Setting*> winning_settings(
+    const std::vector<const Settings*>& layers);
+
 // Lower precedence first. Every value is checked, those that lose too.
 Status apply(const std::vector<const Settings*>& layers, MountOptions& options);
 

@@ -240,9 +240,30 @@ TEST(Help, ListsEveryOptionAndExitsWith0) {
                              "log_file",
                              "config"})
     EXPECT_THAT(help.out, HasSubstr(std::string("  ") + option)) << option;
+  EXPECT_THAT(help.out, HasSubstr("--check-config"));
   CommandResult version = imgcachefs({"-V"});
   EXPECT_EQ(version.exit_code, 0);
   EXPECT_THAT(version.out, testing::StartsWith("imgcachefs "));
+}
+
+// SEMANTICS: `imgcachefs --check-config` prints what each option is and who says so, or what is
+// wrong, and mounts nothing.
+TEST(CheckConfig, PrintsWhatIsSoOrSaysWhatIsWrong) {
+  TempDir dir;
+  const std::string config = dir.write("conf", "max_size = 20G\n");
+  const std::string at = dir.path();
+  CommandResult right = imgcachefs({"--check-config", kNobody, at, "-o", "config=" + config});
+  EXPECT_EQ(right.exit_code, 0) << right.describe();
+  EXPECT_THAT(right.out, HasSubstr("20G"));
+  EXPECT_THAT(right.out, HasSubstr("# " + config + ":1"));
+  EXPECT_EQ(mount_line(at), "");
+  const std::string secrets = dir.write("secrets", "token = t\n");
+  ::chmod(secrets.c_str(), 0644);
+  CommandResult wrong = imgcachefs(
+      {"--check-config", kNobody, at, "-o", "config=" + config + ",credentials=" + secrets});
+  EXPECT_EQ(wrong.exit_code, 1) << wrong.describe();
+  EXPECT_EQ(wrong.out, "");
+  EXPECT_THAT(wrong.err, HasSubstr(secrets));
 }
 
 }  // namespace

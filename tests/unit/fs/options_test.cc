@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <sstream>
 
 #include "fs/command_line.h"
 #include "fs/config_file.h"
@@ -18,6 +19,7 @@ namespace {
 using namespace std::string_literals;
 using testing::AllOf;
 using testing::HasSubstr;
+using testing::Not;
 using Environment = std::map<std::string, std::string>;
 using Arguments = std::vector<std::string>;
 
@@ -94,6 +96,60 @@ TEST(Options, AccumulateOverSeveralDashOAndTheLaterWins) {
   EXPECT_EQ(o.store.fill, FillMode::kDemand);
   EXPECT_EQ(o.uid, 7u);
   EXPECT_EQ(options({"-o", "max_size=1G,max_size=2G"}).store.max_size, 2ull << 30);
+}
+
+std::string effective(Arguments arguments, const Environment& environment = {}) {
+  arguments.insert(arguments.begin(), "--check-config");
+  auto line = parse_command_line(arguments, environment);
+  EXPECT_TRUE(line) << line.error().message;
+  if (!line) return "";
+  EXPECT_EQ(line->action, CommandLine::Action::kCheckConfig);
+  return line->effective;
+}
+
+// "name value origin" of an option.
+std::string effective_line(const std::string& text, const std::string& name) {
+  std::istringstream lines(text);
+  for (std::string line; std::getline(lines, line);) {
+    std::istringstream words(line);
+    std::string first, equals, value, word, origin;
+    words >> first >> equals;
+    while (words >> word && word != "#") value += value.empty() ? word : " " + word;
+    std::getline(words >> std::ws, origin);
+    if (first == name && equals == "=") return value + " " + origin;
+  }
+  return "";
+}
+
+TEST_F(ConfigFile, IsCheckedAndWhatEachOptionIsInTheEndIsPrinted) {
+  write("max_size = 1G\nuid = 7\n[/tmp]\nfill = demand\nmin_free = 5G\n");
+  const std::string text =
+      effective({"http://h/", "/tmp", "-o", "uid=8,config=" + path_, "--min-free=2G"},
+                {{"IMGCACHEFS_MODE", "0440"}});
+  EXPECT_EQ(effective_line(text, "max_size"), "1G " + path_ + ":1");
+  EXPECT_EQ(effective_line(text, "fill"), "demand " + path_ + ":4");
+  EXPECT_EQ(effective_line(text, "uid"), "8 -o");
+  EXPECT_EQ(effective_line(text, "min_free"), "2G command line");
+  EXPECT_EQ(effective_line(text, "mode"), "0440 environment: IMGCACHEFS_MODE");
+  EXPECT_EQ(effective_line(text, "negative_ttl"), "5 default");
+  for (const Option& option : option_table())
+    EXPECT_NE(effective_line(text, std::string(option.name)), "") << option.name;
+}
+
+TEST_F(ConfigFile, IsCheckedWithoutAMountToo) {
+  write("max_size = 1G\n");
+  EXPECT_EQ(effective_line(effective({"-o", "config=" + path_}), "max_size"), "1G " + path_ + ":1");
+  write("max_size = lots\n");
+  auto line = parse_command_line({"--check-config", "-o", "config=" + path_}, {});
+  ASSERT_FALSE(line);
+  EXPECT_THAT(line.error().message, AllOf(HasSubstr(path_ + ":1"), HasSubstr("lots")));
+  EXPECT_FALSE(parse_command_line({"--check-config", "http://h/"}, {}));
+}
+
+TEST(Options, AreShownWithoutTheirSecrets) {
+  for (const char* proxy : {"http://me:secret@p:3128", "me:secret@p:3128"})
+    EXPECT_THAT(effective({std::string("--proxy=") + proxy}),
+                AllOf(HasSubstr("p:3128"), Not(HasSubstr("secret"))));
 }
 
 TEST(Options, MayStandBeforeTheSource) {

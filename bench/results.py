@@ -2,10 +2,16 @@
 
 import contextlib
 import dataclasses
+import re
 import sys
 
 from children import Failed
 from measure import summary
+
+
+def without_directories(text):
+    """Where things lay on the machine that measured is nobody's business who reads the results."""
+    return re.sub(r"(?:/[\w.@+-]+)+/", "", text)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -80,7 +86,7 @@ class Results:
         print(text, file=sys.stderr, flush=True)
 
     def leave_out(self, workload, what, why):
-        entry = {"workload": workload, "what": what, "why": str(why)}
+        entry = {"workload": workload, "what": what, "why": without_directories(str(why))}
         if entry not in self.left_out:
             print(f"  left out: {what}: {why}", file=sys.stderr, flush=True)
             self.left_out.append(entry)
@@ -103,7 +109,8 @@ class Results:
         except (Failed, OSError) as e:
             self.leave_out(workload, what, e)
             if what.startswith("imgcachefs"):
-                self.failures.append({"workload": workload, "why": f"{what}: {e}"})
+                self.failures.append({"workload": workload,
+                                      "why": without_directories(f"{what}: {e}")})
 
     def as_json(self):
         return {"rows": [row.as_json() for row in self.rows.values()], "left_out": self.left_out,

@@ -17,6 +17,7 @@ import bench
 import machine
 import report
 import workloads
+from results import without_directories
 
 
 def arguments():
@@ -61,8 +62,10 @@ def measure(harness, todo, keep):
             workload.run(harness)
         except Exception as e:
             traceback.print_exc()
-            harness.results.failures.append({"workload": workload.NAME, "why": str(e)})
-        keep(todo[:n])
+            harness.results.failures.append({"workload": workload.NAME,
+                                             "why": without_directories(str(e))})
+        written = keep(todo[:n])
+    return written
 
 
 def main():
@@ -108,11 +111,11 @@ def main():
         return report.write(run, out, started.strftime("%Y%m%d-%H%M%S"))
 
     try:
-        measure(harness, todo, keep)
+        written = measure(harness, todo, keep)
     finally:
         harness.remove_left_overs()
     print(report.table(run))
-    for path in keep(todo):
+    for path in written:
         print(f"written: {path}", file=sys.stderr)
     return 1 if run["failures"] else 0
 

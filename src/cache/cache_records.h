@@ -59,7 +59,7 @@ class CacheRecords {
  private:
   struct Kept {
     KnownRecord record;
-    uint32_t round = 0;  // the last take_stock() that met it, or that it was written or asked after
+    uint32_t round = 0;  // take_stock()s begun when it was met, written or asked for last
   };
 
   template <typename Change>

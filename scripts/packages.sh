@@ -11,6 +11,9 @@ BUILD_PACKAGES=(
 # Beside the libraries, which come with the build: fusermount3, and the CAs for https upstreams.
 RUN_PACKAGES=(fuse3 ca-certificates)
 
+# What makes the Debian package of it; lintian looks it over (scripts/package.sh).
+PACKAGE_PACKAGES=(dpkg-dev file)
+
 # The upstream of quickstart's own demonstration.
 DEMO_PACKAGES=(nginx)
 

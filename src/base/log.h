@@ -20,6 +20,11 @@ struct LogConfig {
 bool is_log_level(const std::string& level);
 Status start_log(const LogConfig& config);
 
+// While lines are written, from any thread: takes over the level, and opens the file anew, also
+// under another name: the old one may have been moved away (logrotate). Whether there is a file at
+// all stays as it was. An error leaves everything as it was.
+Status reopen_log(const LogConfig& config);
+
 // `url` without user information and with the values of its query blanked: what may be logged.
 std::string redacted_url(const std::string& url);
 

@@ -119,6 +119,19 @@ class Believed {
     if (!at->second.heard || *at->second.heard <= asked) entries_.erase(at);
   }
 
+  // Nothing that was heard is believed any more; what is known is what it is while upstream is
+  // silent.
+  void doubt_all() {
+    std::lock_guard lock(mutex_);
+    silent_until_ = {};
+    silence_.reset();
+    for (auto& [key, entry] : entries_) {
+      entry.heard.reset();
+      entry.refusal.reset();
+    }
+    std::erase_if(entries_, [](const auto& one) { return !one.second.known; });
+  }
+
   // What is known, believed or not; nullptr: nothing.
   Known known(const Key& key) const {
     std::lock_guard lock(mutex_);

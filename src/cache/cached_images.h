@@ -55,6 +55,8 @@ class CachedImages {
   bool agrees(const ImageInfo& said, const CachedImage& image);
   void drop(const CachedImage& image, const std::string& why);
 
+  void forget_outage() { outage_until_ = std::chrono::steady_clock::time_point(); }
+
   uint64_t hits() const { return hits_; }
 
  private:

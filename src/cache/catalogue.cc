@@ -43,6 +43,7 @@ void Catalogue::ask() {
       for (CatalogueEntry& entry : *said) said_.emplace(std::move(entry.id), std::move(entry.info));
       when_ = asked;
       ask_again_ = config_.revalidate ? now + *config_.revalidate : Clock::time_point::max();
+      if (asked < doubted_) doubt_held();
     } else {
       ask_again_ = now + kPauseAfterFailure;
     }
@@ -74,6 +75,17 @@ std::optional<Catalogue::Said> Catalogue::said_of(const ImageId& id) const {
   if (at == said_.end() || !at->second) return std::nullopt;
   if (config_.revalidate && Clock::now() - when_ >= *config_.revalidate) return std::nullopt;
   return Said{*at->second, when_};
+}
+
+void Catalogue::doubt() {
+  std::lock_guard lock(mutex_);
+  doubted_ = Clock::now();
+  doubt_held();
+}
+
+void Catalogue::doubt_held() {
+  ask_again_.reset();
+  for (auto& [id, info] : said_) info.reset();
 }
 
 void Catalogue::forget(const ImageId& id) {

@@ -52,10 +52,12 @@ class Catalogue {
   // believed: so `ls -l` asks one question and not one per image.
   std::optional<Said> said_of(const ImageId& id) const;
   void forget(const ImageId& id);  // it turned out not to be so
+  void doubt();                    // all of it: it is asked for anew, and shown until then
 
  private:
   using Clock = std::chrono::steady_clock;
   void ask();
+  void doubt_held();  // with mutex_ held
 
   const StoreConfig& config_;
   const CacheLayout& layout_;
@@ -66,6 +68,7 @@ class Catalogue {
   std::vector<std::function<void()>> waiting_;  // not empty: upstream is being asked
   std::unordered_map<ImageId, std::optional<ImageInfo>> said_;
   Clock::time_point when_{};                    // of said_
+  Clock::time_point doubted_{};                 // what was asked for before is not believed
   std::optional<Clock::time_point> ask_again_;  // nullopt: never asked
   WorkerPool lister_;
 };

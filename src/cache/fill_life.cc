@@ -15,7 +15,7 @@ Fill::Fill(FillContext& context, const ImageInfo& info, uint32_t chunk_size,
       observer_(std::move(observer)),
       info_(info),
       map_(info.size, chunk_size),
-      flow_(std::max(1u, context.config.connections / 2), context.config.limit_rate) {
+      flow_(std::max(1u, context.config.connections / 2), context.throttle.rate()) {
   delivered_->prepare(map_.count(), map_.chunk_size());
 }
 
@@ -32,7 +32,7 @@ std::shared_ptr<Fill> Fill::open(FillContext& context, const ImageInfo& info,
   std::optional<ChunkMapFile> map_file;
   std::shared_ptr<ImageFile> file;
   auto prepared = [&]() -> Status {
-    if (info.size > context.config.max_size)
+    if (info.size > context.budget.max_size())
       return fail(ErrorKind::kNoSpace, fmt::format("{} bytes are more than max_size", info.size));
     if (auto free = ImageFile::check_free(context.layout, info.id, info.size); !free) return free;
     auto saved = ChunkMapFile::load(maps, name);

@@ -184,6 +184,21 @@ void ImageStore::open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDon
   openers_.submit([remote, done = std::move(done)]() mutable { remote->open(std::move(done)); });
 }
 
+void ImageStore::set_limits(const StoreConfig& config) {
+  budget_.set_limits(config.max_size, config.min_free);
+  throttle_.set_rate(config.limit_rate);
+  janitor_->set_times(config.stall_time, config.janitor_interval);
+}
+
+void ImageStore::doubt_upstream() {
+  table_.forget_heard();
+  cached_->forget_outage();
+  catalogue_.doubt();
+  named_.doubt_all();
+  if (repositories_) repositories_->doubt_all();
+  prefetcher_.try_all_now();
+}
+
 void ImageStore::fetch_whole(const ImageId& id, Fill::WholeDone done) {
   lookup(id, [this, done = std::move(done)](const Result<std::shared_ptr<Image>>& image) {
     if (!image) return done(fail(image.error()));
@@ -283,10 +298,19 @@ SpaceUsage ImageStore::space() const {
   return usage;
 }
 
+std::vector<FillStatus> ImageStore::fills() const {
+  std::vector<FillStatus> fills;
+  for (const auto& image : table_.remotes())
+    if (auto fill = image->fill(); fill && !fill->idle())
+      fills.push_back({image->id(), image->info().size, fill->present_bytes(), fill->rate(),
+                       fill->fetches_whole()});
+  return fills;
+}
+
 StoreStatus ImageStore::status() const {
   StoreStatus status;
   status.space = space();
-  status.max_size = config_.max_size;
+  status.max_size = budget_.max_size();
   status.chunk_size = config_.chunk_size;
   status.driver = index_->driver();
   const auto count = [this](Place place) { return layout_.count(place).value_or(0); };
@@ -301,14 +325,9 @@ StoreStatus ImageStore::status() const {
                      .verify_failures = counters_.verify_failures,
                      .evicted_images = janitor_->evicted_images(),
                      .evicted_bytes = janitor_->evicted_bytes()};
-  for (const auto& image : table_.remotes()) {
-    auto fill = image->fill();
-    if (!fill) continue;
-    status.readers_waiting += fill->waiting();
-    if (!fill->idle())
-      status.fills.push_back({image->id(), image->info().size, fill->present_bytes(), fill->rate(),
-                              fill->fetches_whole()});
-  }
+  for (const auto& image : table_.remotes())
+    if (auto fill = image->fill()) status.readers_waiting += fill->waiting();
+  status.fills = fills();
   status.queue = prefetcher_.status();
   return status;
 }

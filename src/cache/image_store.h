@@ -108,7 +108,8 @@ class ImageStore final : private RemoteImageOwner {
 
   // For statfs; never waits for upstream, but for the janitor's first look through the directory.
   SpaceUsage space() const;
-  StoreStatus status() const;  // for .imgcachefs/; the same, and reads the directory
+  std::vector<FillStatus> fills() const;  // in progress
+  StoreStatus status() const;             // for .imgcachefs/; the same, and reads the directory
 
   // Told, on a thread of the store and with no lock held, that the bytes of `image` handed out so
   // far are to be dropped wherever they are kept (it is corrupt or stale). Set once, before the
@@ -122,6 +123,15 @@ class ImageStore final : private RemoteImageOwner {
 
   // From now on what is queued is cached in the background. Once, after on_forget_bytes().
   void take_up_queue() { prefetcher_.start(); }
+
+  // Takes over what may change while the store runs: max_size, min_free, stall_time,
+  // janitor_interval, limit_rate. Any thread.
+  void set_limits(const StoreConfig& config);
+
+  // Nothing that upstream said is believed any more: it is asked anew, and what is queued is tried
+  // anew. What is known is kept for when it is silent; with revalidate=never nobody asks about what
+  // is cached, as before. Any thread.
+  void doubt_upstream();
 
   // The whole image is cached in the background, though nobody opens it; no hit and no miss is
   // counted. Told once what came of it, as to a reader; kNoSpace when there is no room.

@@ -56,6 +56,12 @@ bool ImageTable::is_current(const Image& image) const {
   return at != remotes_.end() && at->second.image.get() == &image;
 }
 
+void ImageTable::forget_heard() {
+  std::lock_guard lock(mutex_);
+  for (auto& [id, entry] : entries_) entry.heard = kNever;
+  refusals_.clear();
+}
+
 void ImageTable::heard(const ImageId& id, Clock::time_point when) {
   std::lock_guard lock(mutex_);
   Entry& entry = entries_[id];

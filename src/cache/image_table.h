@@ -51,6 +51,8 @@ class ImageTable {
   bool believed(const ImageId& id) const;  // upstream was heard of it lately
   bool is_current(const Image& image) const;
 
+  // Nothing upstream said is believed any more; of images that are there it is known on.
+  void forget_heard();
   void heard(const ImageId& id, Clock::time_point when = Clock::now());  // upstream spoke of it
   // ... to say that there is none. Anybody can ask for any number of names: beyond a bound they are
   // not remembered.

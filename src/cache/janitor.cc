@@ -184,12 +184,19 @@ void Janitor::account(const Removals& removed, const char* reason) {
   spdlog::info("pruned {} images, {} bytes: {}", removed.files.size(), removed.bytes, reason);
 }
 
+void Janitor::set_times(std::chrono::seconds stall_time, std::chrono::seconds interval) {
+  stall_time_ = stall_time;
+  interval_ = interval;
+  tidy_now_ = true;
+  if (thread_) thread_->poke();
+}
+
 // What the store does for itself: counters often, the directory every janitor_interval.
 void Janitor::round() {
   records_.flush();
   const auto now = steady_clock::now();
-  if (now >= next_tidy_) {
-    next_tidy_ = now + config_.janitor_interval;
+  if (tidy_now_.exchange(false) || now >= next_tidy_) {
+    next_tidy_ = now + interval_.load();
     tidy();
   } else if (now >= next_count_) {
     next_count_ = steady_clock::time_point::max();
@@ -201,7 +208,7 @@ void Janitor::round() {
 
 // Prune and clean, after what Glance and imgcachectl did in the same directory was taken in.
 void Janitor::tidy() {
-  auto cleaned = clean(layout_, config_.stall_time, false);
+  auto cleaned = clean(layout_, stall_time_, false);
   if (!cleaned) spdlog::warn("clean: {}", cleaned.error().message);
   if (cleaned && !cleaned->files.empty())
     spdlog::info("cleaned {} images, {} bytes: invalid or stalled", cleaned->files.size(),

@@ -33,7 +33,8 @@ class Janitor {
   // What it is given must outlive it.
   Janitor(const StoreConfig& config, const CacheLayout& layout, CacheIndex& index,
           CacheRecords& records, SpaceBudget& budget, ImageTable& table, std::stop_token stop)
-      : config_(config),
+      : stall_time_(config.stall_time),
+        interval_(config.janitor_interval),
         layout_(layout),
         index_(index),
         records_(records),
@@ -43,6 +44,9 @@ class Janitor {
 
   void start();  // starts the thread; until it has counted the directory, SpaceBudget waits
   void stop();   // joins it; room is made all the same
+
+  // New ones, from now on. The directory is tidied at once: a limit may be new, too.
+  void set_times(std::chrono::seconds stall_time, std::chrono::seconds interval);
 
   // Frees `bytes` of the disk, or nothing when so many cannot go; how many went. What others have
   // taken away meanwhile counts.
@@ -80,7 +84,7 @@ class Janitor {
   uint64_t filled_bytes(Place place, const ImageId& id) const;
   void account(const Removals& removed, const char* reason);
 
-  const StoreConfig& config_;
+  std::atomic<std::chrono::seconds> stall_time_, interval_;
   const CacheLayout& layout_;
   CacheIndex& index_;
   CacheRecords& records_;
@@ -89,6 +93,7 @@ class Janitor {
   const std::stop_token stop_;
   std::atomic<uint64_t> evicted_images_{0}, evicted_bytes_{0};
   std::atomic<bool> count_again_{false};  // the last count was not sure
+  std::atomic<bool> tidy_now_{false};
   // Of who makes room.
   std::vector<LastUse> order_;  // what goes first, as far as that was looked for
   Sparing recounting_, searching_;

@@ -36,6 +36,8 @@ class NamedImages {
   // As it is believed (believed.h). kNotFound when there is none.
   void find(const std::string& name, Done done);
 
+  void doubt_all() { meaning_.doubt_all(); }
+
   using Clock = std::chrono::steady_clock;
   // A catalogue was read, beginning at `asked`: it says of every name it has which image it is.
   void catalogued(const std::vector<CatalogueEntry>& entries, Clock::time_point asked);

@@ -132,6 +132,14 @@ void Prefetcher::finished(const ImageId& id, const Status& status) {
   if (task_ && !cancelled) task_->poke();  // for the next one
 }
 
+void Prefetcher::try_all_now() {
+  {
+    std::lock_guard lock(mutex_);
+    for (auto& [id, attempt] : tries_) attempt.next = clock_();
+  }
+  if (task_) task_->poke();
+}
+
 std::chrono::milliseconds Prefetcher::pause(unsigned failures, std::chrono::milliseconds first) {
   auto pause = first;
   for (unsigned i = 1; i < failures && pause < pace_.longest_pause; ++i) pause *= 2;

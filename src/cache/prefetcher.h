@@ -47,6 +47,8 @@ class Prefetcher {
   void start();  // once; before: nothing is taken up
   void stop();   // nothing is begun any more; what is under way is the owner's to end
 
+  void try_all_now();  // whatever pause there was to be
+
   // One look at the queue, as start() has it done again and again.
   void round();
 

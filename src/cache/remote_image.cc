@@ -109,7 +109,7 @@ void RemoteImage::open(OpenDone done) {
 
 void RemoteImage::fetch_whole(Fill::WholeDone done) {
   // Not even a file is made for it.
-  if (info_.size > context_.config.max_size)
+  if (info_.size > context_.budget.max_size())
     return done(fail(ErrorKind::kNoSpace,
                      fmt::format("{}: {} bytes are more than max_size", id().str(), info_.size)));
   auto opened = [done = std::move(done)](Result<std::unique_ptr<ImageHandle>> handle) {

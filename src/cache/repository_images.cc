@@ -76,6 +76,14 @@ RepositoryImages::RepositoryImages(const StoreConfig& config, const CacheLayout&
                 }),
       lister_("repo lister", kListers) {}
 
+void RepositoryImages::doubt_all() {
+  catalogue_.doubt_all();
+  tags_.doubt_all();
+  tag_.doubt_all();
+  members_.doubt_all();
+  contents_.doubt_all();
+}
+
 void RepositoryImages::close() {
   lister_.close();
 }

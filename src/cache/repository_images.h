@@ -72,6 +72,9 @@ class RepositoryImages {
   // Upstream had it no more when it was to be read: the next look-up asks for it anew.
   void not_read(const ImageId& id);
 
+  // Nothing that upstream said is believed any more, but while it is silent.
+  void doubt_all();
+
   void close();  // joins the thread; what is asked after that ends at once, by the stop token
 
  private:

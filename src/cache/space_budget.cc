@@ -41,7 +41,18 @@ SpaceReservation SpaceReservation::split(uint64_t bytes) {
 
 SpaceBudget::SpaceBudget(uint64_t max_size, uint64_t min_free, const CacheLayout& layout,
                          Evict evict)
-    : max_size_(max_size), min_free_(min_free), layout_(layout), evict_(std::move(evict)) {}
+    : layout_(layout), evict_(std::move(evict)), max_size_(max_size), min_free_(min_free) {}
+
+void SpaceBudget::set_limits(uint64_t max_size, uint64_t min_free) {
+  std::lock_guard lock(mutex_);
+  max_size_ = max_size;
+  min_free_ = min_free;
+}
+
+uint64_t SpaceBudget::max_size() const {
+  std::lock_guard lock(mutex_);
+  return max_size_;
+}
 
 Result<SpaceReservation> SpaceBudget::reserve(uint64_t bytes) {
   if (bytes == 0) return SpaceReservation(this, 0);
@@ -54,7 +65,7 @@ Result<SpaceReservation> SpaceBudget::reserve(uint64_t bytes) {
     promised_ += bytes;
     return 0;
   };
-  if (bytes > max_size_)
+  if (bytes > max_size())
     return fail(ErrorKind::kNoSpace, fmt::format("{} is more than max_size", human_size(bytes)));
   if (try_take() == 0) return SpaceReservation(this, bytes);
   std::lock_guard evicting(evicting_);

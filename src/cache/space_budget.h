@@ -62,6 +62,10 @@ class SpaceBudget {
 
   SpaceBudget(uint64_t max_size, uint64_t min_free, const CacheLayout& layout, Evict evict);
 
+  // New ones, from now on; what exceeds them goes when somebody makes room.
+  void set_limits(uint64_t max_size, uint64_t min_free);
+  uint64_t max_size() const;  // bytes
+
   // kNoSpace when it cannot be had. May evict: not for a thread that must not wait for the disk.
   Result<SpaceReservation> reserve(uint64_t bytes);
 
@@ -91,12 +95,12 @@ class SpaceBudget {
 
   void wait_for_count(std::unique_lock<std::mutex>& lock) const;  // of mutex_
 
-  const uint64_t max_size_;
-  const uint64_t min_free_;
   const CacheLayout& layout_;
   const Evict evict_;
   std::mutex evicting_;
   mutable std::mutex mutex_;
+  uint64_t max_size_;
+  uint64_t min_free_;
   mutable std::condition_variable counted_;
   bool is_counted_ = true;
   uint64_t used_ = 0;

@@ -79,10 +79,12 @@ std::string without_limit(std::string_view query) {
 
 class GlanceImages final : public Upstream, public ImageNames {
  public:
-  GlanceImages(std::unique_ptr<Authenticator> authenticator, const HttpConfig& config)
+  GlanceImages(std::unique_ptr<Authenticator> authenticator, const HttpConfig& config,
+               std::shared_ptr<UpstreamStats> stats)
       : authenticator_(std::move(authenticator)),
         retries_(config.retries),
-        client_(config, stats_) {}
+        stats_(std::move(stats)),
+        client_(config, *stats_) {}
 
   Result<ImageInfo> stat(const ImageId& id, Patience patience, std::stop_token stop) override;
   Result<std::vector<CatalogueEntry>> list(Patience patience, std::stop_token stop) override;
@@ -93,7 +95,7 @@ class GlanceImages final : public Upstream, public ImageNames {
                                        std::stop_token stop) override;
   Result<ReadOutcome> read(const ImageInfo& info, ByteRange range, ByteSink& sink,
                            std::stop_token stop) override;
-  const UpstreamStats& stats() const override { return stats_; }
+  const UpstreamStats& stats() const override { return *stats_; }
 
  private:
   class Place;
@@ -114,7 +116,7 @@ class GlanceImages final : public Upstream, public ImageNames {
 
   const std::unique_ptr<Authenticator> authenticator_;
   const unsigned retries_;
-  UpstreamStats stats_;
+  const std::shared_ptr<UpstreamStats> stats_;
   HttpClient client_;
   RangelessImages without_ranges_;
   std::atomic<size_t> page_{kLongPage};  // images that Glance could list in one answer
@@ -133,9 +135,9 @@ Result<HttpAnswer> GlanceImages::get(const std::string& target, size_t body_limi
                           .body_limit = body_limit,
                           .retries = retries_};
     question.limit(patience, begin);
-    auto answer = ask(client_, stats_, question, stop);
+    auto answer = ask(client_, *stats_, question, stop);
     if (!answer || answer->head.status == 200) return answer;
-    ++stats_.errors;
+    ++stats_->errors;
     if (answer->head.status == 300) return fail(ErrorKind::kProtocol, wrong_place(shown));
     if (access->token.empty()) return fail(no_token(shown, false));
     authenticator_->refused(access->token);
@@ -282,7 +284,7 @@ class GlanceImages::Place : public ImagePlace {
     if (token_.empty()) return false;
     glance_.authenticator_->refused(token_);
     if (refused_) return false;
-    ++glance_.stats_.errors;
+    ++glance_.stats_->errors;
     refused_ = token_;
     return true;
   }
@@ -333,18 +335,19 @@ class GlanceImages::Place : public ImagePlace {
 Result<ReadOutcome> GlanceImages::read(const ImageInfo& info, ByteRange range, ByteSink& sink,
                                        std::stop_token stop) {
   Place place(*this, info);
-  return ranged_read(client_, stats_, retries_, fmt::format("image {}", info.id.str()), place, info,
-                     range, sink, std::move(stop));
+  return ranged_read(client_, *stats_, retries_, fmt::format("image {}", info.id.str()), place,
+                     info, range, sink, std::move(stop));
 }
 
 }  // namespace
 
 Result<std::unique_ptr<Upstream>> open_glance(std::unique_ptr<Authenticator> authenticator,
-                                              const HttpConfig& http) {
+                                              const HttpConfig& http,
+                                              std::shared_ptr<UpstreamStats> stats) {
   if (auto readable = http.check_files(); !readable) return fail(readable.error());
   HttpConfig config = http;
   config.login = {};
-  return std::make_unique<GlanceImages>(std::move(authenticator), config);
+  return std::make_unique<GlanceImages>(std::move(authenticator), config, std::move(stats));
 }
 
 }  // namespace imgcachefs

@@ -21,7 +21,9 @@ namespace imgcachefs {
 // With names(). Of `http` the login is not used: `authenticator` is what lets us in. A request that
 // is answered with 401 is sent once more, with the token the authenticator has then. kInvalid when
 // a file that `http` names cannot be read; nothing is asked of the network.
-Result<std::unique_ptr<Upstream>> open_glance(std::unique_ptr<Authenticator> authenticator,
-                                              const HttpConfig& http);
+// `stats` is counted up.
+Result<std::unique_ptr<Upstream>> open_glance(
+    std::unique_ptr<Authenticator> authenticator, const HttpConfig& http,
+    std::shared_ptr<UpstreamStats> stats = std::make_shared<UpstreamStats>());
 
 }  // namespace imgcachefs

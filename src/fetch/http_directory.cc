@@ -22,10 +22,12 @@ constexpr size_t kLongestListing = 64 << 20;
 
 class HttpDirectory : public Upstream {
  public:
-  HttpDirectory(Url url, const HttpConfig& config, std::chrono::seconds believe)
+  HttpDirectory(Url url, const HttpConfig& config, std::chrono::seconds believe,
+                std::shared_ptr<UpstreamStats> stats)
       : url_(std::move(url)),
         retries_(config.retries),
-        client_(config, stats_),
+        stats_(std::move(stats)),
+        client_(config, *stats_),
         // The strongest first: the first list that names an image decides.
         lists_{list("SHA512SUMS", DigestAlgo::kSha512, believe),
                list("SHA256SUMS", DigestAlgo::kSha256, believe),
@@ -37,7 +39,7 @@ class HttpDirectory : public Upstream {
                                        std::stop_token stop) override;
   Result<ReadOutcome> read(const ImageInfo& info, ByteRange range, ByteSink& sink,
                            std::stop_token stop) override;
-  const UpstreamStats& stats() const override { return stats_; }
+  const UpstreamStats& stats() const override { return *stats_; }
 
  private:
   class Place;
@@ -52,14 +54,14 @@ class HttpDirectory : public Upstream {
   Result<Look> look_by_range(HttpQuestion question, std::stop_token stop);
 
   RemoteChecksumList list(const char* name, DigestAlgo algo, std::chrono::seconds believe) {
-    return {client_, stats_, url_.str() + name, algo, believe, retries_};
+    return {client_, *stats_, url_.str() + name, algo, believe, retries_};
   }
   std::string url_of(const ImageId& id) const { return url_.str() + percent_encode(id.str()); }
   HttpQuestion question(std::string url, Patience patience) const;
 
   const Url url_;
   const unsigned retries_;
-  UpstreamStats stats_;
+  const std::shared_ptr<UpstreamStats> stats_;
   HttpClient client_;
   std::array<RemoteChecksumList, 3> lists_;
   std::atomic<bool> no_ranges_{false};  // the server was seen to ignore one
@@ -77,7 +79,7 @@ Result<HttpDirectory::Look> HttpDirectory::look(const ImageId& id, Patience pati
   HttpQuestion asked = question(url_of(id), patience);
   asked.request.head = true;
   asked.good = {200, 400, 405, 501};  // all but the first: a server that knows no HEAD
-  auto answer = ask(client_, stats_, asked, stop);
+  auto answer = ask(client_, *stats_, asked, stop);
   if (!answer) return fail(answer.error());
 
   Look look{.head = std::move(answer->head)};
@@ -109,7 +111,7 @@ Result<HttpDirectory::Look> HttpDirectory::look(const ImageId& id, Patience pati
 Result<HttpDirectory::Look> HttpDirectory::look_by_range(HttpQuestion asked, std::stop_token stop) {
   asked.request.headers.push_back(first_byte_header());
   asked.good = {200, 206, 416};
-  auto answer = ask(client_, stats_, asked, stop);
+  auto answer = ask(client_, *stats_, asked, stop);
   if (!answer) return fail(answer.error());
   const auto seen = SizeByFirstByte::of(answer->head);
   if (!seen)
@@ -135,7 +137,7 @@ Result<ImageInfo> HttpDirectory::stat(const ImageId& id, Patience patience, std:
 Result<std::vector<CatalogueEntry>> HttpDirectory::list(Patience patience, std::stop_token stop) {
   HttpQuestion asked = question(url_.str(), patience);
   asked.body_limit = kLongestListing;
-  auto answer = ask(client_, stats_, asked, stop);
+  auto answer = ask(client_, *stats_, asked, stop);
   if (!answer) return fail(answer.error());
   auto from = Url::parse(answer->head.url);
   if (!from) return fail(from.error());
@@ -180,7 +182,7 @@ class HttpDirectory::Place : public ImagePlace {
 Result<ReadOutcome> HttpDirectory::read(const ImageInfo& info, ByteRange range, ByteSink& sink,
                                         std::stop_token stop) {
   Place place(*this, info.id);
-  return ranged_read(client_, stats_, retries_, redacted_url(url_of(info.id)), place, info, range,
+  return ranged_read(client_, *stats_, retries_, redacted_url(url_of(info.id)), place, info, range,
                      sink, std::move(stop));
 }
 
@@ -188,7 +190,8 @@ Result<ReadOutcome> HttpDirectory::read(const ImageInfo& info, ByteRange range, 
 
 Result<std::unique_ptr<Upstream>> open_http_directory(const std::string& text,
                                                       const HttpConfig& config,
-                                                      std::chrono::seconds believe) {
+                                                      std::chrono::seconds believe,
+                                                      std::shared_ptr<UpstreamStats> stats) {
   auto url = Url::parse(text);
   const std::string shown = redacted_url(text);
   if (!url) return fail(url.error().in(shown));
@@ -200,7 +203,7 @@ Result<std::unique_ptr<Upstream>> open_http_directory(const std::string& text,
   if (!url->query.empty()) return invalid("a directory has no query");
   if (auto readable = config.check_files(); !readable) return fail(readable.error());
   if (!url->path.ends_with('/')) url->path += '/';
-  return std::make_unique<HttpDirectory>(std::move(*url), config, believe);
+  return std::make_unique<HttpDirectory>(std::move(*url), config, believe, std::move(stats));
 }
 
 }  // namespace imgcachefs

@@ -15,9 +15,9 @@
 namespace imgcachefs {
 
 // `url`: http or https, a directory (a missing last '/' is added), without user information.
-// `believe`: how long the checksum lists are believed without asking again.
-Result<std::unique_ptr<Upstream>> open_http_directory(const std::string& url,
-                                                      const HttpConfig& config,
-                                                      std::chrono::seconds believe);
+// `believe`: how long the checksum lists are believed without asking again. `stats` is counted up.
+Result<std::unique_ptr<Upstream>> open_http_directory(
+    const std::string& url, const HttpConfig& config, std::chrono::seconds believe,
+    std::shared_ptr<UpstreamStats> stats = std::make_shared<UpstreamStats>());
 
 }  // namespace imgcachefs

@@ -107,7 +107,7 @@ std::optional<ImageInfo> OciBlobs::known(const Digest& blob) {
 std::optional<ImageInfo> OciBlobs::known_in(const std::string& repository, const Digest& blob) {
   if (!known_.membership->contains(repository, blob)) return std::nullopt;
   auto info = known(blob);
-  if (info) places_.found(blob, repository);
+  if (info) places_->found(blob, repository);
   return info;
 }
 
@@ -126,7 +126,7 @@ Result<ImageInfo> OciBlobs::stat(const Digest& blob, const Limits& limits) {
 }
 
 std::vector<std::string> OciBlobs::repositories_of(const Digest& blob) {
-  std::vector<std::string> repositories = places_.of(blob);
+  std::vector<std::string> repositories = places_->of(blob);
   if (!repositories.empty()) return repositories;
   const auto info = known_.infos->get(blob);
   if (info && is_repository_name(info->path)) repositories.push_back(info->path);  // anybody's text
@@ -145,13 +145,13 @@ ImageInfo OciBlobs::info_of(const Digest& blob, uint64_t size, RangeSupport rang
 }
 
 void OciBlobs::found(const std::string& repository, const Digest& blob, uint64_t size) {
-  places_.found(blob, repository);
+  places_->found(blob, repository);
   known_.membership->add(repository, blob);
   known_.infos->set(blob, {.path = repository, .length = size});
 }
 
 void OciBlobs::lost(const std::string& repository, const Digest& blob) {
-  places_.lost(blob, repository);
+  places_->lost(blob, repository);
   known_.membership->remove(repository, blob);
   if (auto info = known_.infos->get(blob); info && info->path == repository)
     known_.infos->set(blob, {.path = "", .length = info->length});

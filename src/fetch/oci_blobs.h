@@ -19,8 +19,8 @@ namespace imgcachefs {
 // Thread-safe.
 class OciBlobs {
  public:
-  OciBlobs(RegistryClient& client, LayerInfoCache known)
-      : client_(client), known_(std::move(known)) {}
+  OciBlobs(RegistryClient& client, LayerInfoCache known, std::shared_ptr<BlobPlaces> places)
+      : client_(client), known_(std::move(known)), places_(std::move(places)) {}
 
   // Asks the registry. kNotFound: the repository does not have it. kDenied: it may not be pulled.
   Result<ImageInfo> look(const std::string& repository, const Digest& blob, const Limits& limits);
@@ -31,7 +31,9 @@ class OciBlobs {
   Result<ImageInfo> stat(const Digest& blob, const Limits& limits);
 
   // Somebody says that the repository has it.
-  void hint(const std::string& repository, const Digest& blob) { places_.hinted(blob, repository); }
+  void hint(const std::string& repository, const Digest& blob) {
+    places_->hinted(blob, repository);
+  }
   // What is known of its size may be wrong.
   void forget(const Digest& blob) { known_.infos->remove(blob); }
 
@@ -58,7 +60,7 @@ class OciBlobs {
 
   RegistryClient& client_;
   const LayerInfoCache known_;
-  BlobPlaces places_;
+  const std::shared_ptr<BlobPlaces> places_;
   RangelessImages without_ranges_;
   std::atomic<bool> no_head_{false};  // the registry knows no HEAD
 };

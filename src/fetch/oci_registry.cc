@@ -18,8 +18,8 @@ class OciRegistry final : public Upstream, public Repositories {
  public:
   OciRegistry(Url url, RegistryConfig config)
       : platform_(std::move(config.platform)),
-        client_(std::move(url), std::move(config.auth), config.http),
-        blobs_(client_, std::move(config.layer_info)),
+        client_(std::move(url), std::move(config.auth), config.http, config.memory.stats),
+        blobs_(client_, std::move(config.layer_info), config.memory.blob_places),
         leave_(config.believe) {}
 
   Result<ImageInfo> stat(const ImageId& id, Patience patience, std::stop_token stop) override;

@@ -22,6 +22,7 @@
 #include "fetch/platform.h"
 #include "fetch/registry_auth.h"
 #include "fetch/upstream.h"
+#include "fetch/upstream_memory.h"
 
 namespace imgcachefs {
 
@@ -31,6 +32,7 @@ struct RegistryConfig {
   LayerInfoCache layer_info;           // both halves
   Platform platform;                   // that tags mean
   HttpConfig http;                     // its login is not used
+  UpstreamMemory memory = {};          // of a predecessor, or new
   // How long leave to pull a repository is believed; nullopt: for ever.
   std::optional<std::chrono::seconds> believe = std::chrono::seconds(300);
 };

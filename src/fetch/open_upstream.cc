@@ -59,7 +59,8 @@ Result<OpenedUpstream> open_directory(const Source& source, const UpstreamConfig
   HttpConfig http = config.http;
   http.add_certificate(config.secrets);
   if (auto added = http.add_login(config.secrets); !added) return fail(added.error());
-  auto upstream = open_http_directory(source.url, http, config.believe.value_or(kListsHold));
+  auto upstream = open_http_directory(source.url, http, config.believe.value_or(kListsHold),
+                                      config.memory.stats);
   if (!upstream) return fail(upstream.error());
   return OpenedUpstream{std::move(*upstream), source.url};
 }
@@ -152,7 +153,8 @@ Result<OpenedUpstream> open_glance_source(const Source& source, const UpstreamCo
   if (!glance) return fail(glance.error());
   auto authenticator = authenticator_of(*glance);
   if (!authenticator) return fail(authenticator.error());
-  auto upstream = open_glance(std::move(*authenticator), glance->keystone.http);
+  auto upstream =
+      open_glance(std::move(*authenticator), glance->keystone.http, config.memory.stats);
   if (!upstream) return fail(upstream.error());
   // Where a catalogue says it, it is the Keystone that counts: UUIDs are of one image in all its
   // regions, and which of them are asked may change.
@@ -191,6 +193,7 @@ Result<OpenedUpstream> open_registry_source(const Source& source, const Upstream
                      .layer_info = std::move(*layer_info),
                      .platform = std::move(*platform),
                      .http = http,
+                     .memory = config.memory,
                      .believe = std::min(config.believe.value_or(kLeaveHolds), kLeaveHolds)});
   if (!upstream) return fail(upstream.error());
   return OpenedUpstream{std::move(*upstream), "oci+" + source.url + "/"};

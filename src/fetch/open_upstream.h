@@ -12,6 +12,7 @@
 #include "fetch/http_config.h"
 #include "fetch/source.h"
 #include "fetch/upstream.h"
+#include "fetch/upstream_memory.h"
 
 namespace imgcachefs {
 
@@ -26,6 +27,7 @@ struct UpstreamConfig {
   std::string redis;                   // "": what is known of blobs is kept in memory
   // How long checksum lists hold, and what a registry said of who may pull what; nullopt: for ever.
   std::optional<std::chrono::seconds> believe = std::chrono::seconds(300);
+  UpstreamMemory memory = {};  // of a predecessor, or new
 };
 
 struct OpenedUpstream {

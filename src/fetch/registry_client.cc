@@ -32,12 +32,14 @@ RegistryScope pull_scope(const std::string& repository) {
   return fmt::format("repository:{}:pull", repository);
 }
 
-RegistryClient::RegistryClient(Url url, std::unique_ptr<RegistryAuth> auth, const HttpConfig& http)
+RegistryClient::RegistryClient(Url url, std::unique_ptr<RegistryAuth> auth, const HttpConfig& http,
+                               std::shared_ptr<UpstreamStats> stats)
     : url_(std::move(url)),
       base_(without_slash(url_.str())),
       auth_(std::move(auth)),
       retries_(http.retries),
-      http_(without_login(http), stats_) {}
+      stats_(std::move(stats)),
+      http_(without_login(http), *stats_) {}
 
 Result<HttpAnswer> RegistryClient::ask(const RegistryQuestion& question, const Limits& limits) {
   for (int refusals = 1;; ++refusals) {
@@ -51,7 +53,7 @@ Result<HttpAnswer> RegistryClient::ask(const RegistryQuestion& question, const L
     asked.request.headers = question.headers;
     asked.good.insert(asked.good.end(), std::begin(kOfTheRegistry), std::end(kOfTheRegistry));
     asked.limit(limits.patience, limits.begin);
-    auto answer = imgcachefs::ask(http_, stats_, asked, limits.stop);
+    auto answer = imgcachefs::ask(http_, *stats_, asked, limits.stop);
     if (!answer) return fail(answer.error());
     const HttpHead& head = answer->head;
     if (is_among(question.good, head.status)) return answer;
@@ -61,7 +63,7 @@ Result<HttpAnswer> RegistryClient::ask(const RegistryQuestion& question, const L
       if (again && refusals < kMostRefusals) continue;
       if (!again) error = again.error();
     }
-    if (error.kind != ErrorKind::kNotFound) ++stats_.errors;
+    if (error.kind != ErrorKind::kNotFound) ++stats_->errors;
     return fail(std::move(error));
   }
 }
@@ -85,7 +87,7 @@ Status RegistryClient::refused(const RegistryScope& scope, const std::string& au
   auto again = auth_->refused(scope, authorization, answer);
   // A 401 to a request that showed nothing is a question; one that ends in kDenied is counted by
   // who gives up.
-  if (again && !authorization.empty()) ++stats_.errors;
+  if (again && !authorization.empty()) ++stats_->errors;
   return again;
 }
 

@@ -41,7 +41,8 @@ struct RegistryQuestion {
 class RegistryClient {
  public:
   // `url`: scheme://host[:port]. Of `http` the login is not used.
-  RegistryClient(Url url, std::unique_ptr<RegistryAuth> auth, const HttpConfig& http);
+  RegistryClient(Url url, std::unique_ptr<RegistryAuth> auth, const HttpConfig& http,
+                 std::shared_ptr<UpstreamStats> stats);
 
   Result<HttpAnswer> ask(const RegistryQuestion& question, const Limits& limits);
 
@@ -57,8 +58,7 @@ class RegistryClient {
   static Error of_elsewhere(const HttpHead& answer);
 
   HttpClient& http() { return http_; }
-  UpstreamStats& stats() { return stats_; }
-  const UpstreamStats& stats() const { return stats_; }
+  UpstreamStats& stats() const { return *stats_; }
   unsigned retries() const { return retries_; }
 
   // 401 in a row that one request is asked again after: for a login, for one that ran out
@@ -70,7 +70,7 @@ class RegistryClient {
   const std::string base_;  // url_ without a '/' at its end
   const std::unique_ptr<RegistryAuth> auth_;
   const unsigned retries_;
-  UpstreamStats stats_;
+  const std::shared_ptr<UpstreamStats> stats_;
   HttpClient http_;
 };
 

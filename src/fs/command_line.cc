@@ -90,6 +90,43 @@ std::string resolved(const std::string& mountpoint) {
   return error ? absolute.string() : (directory / absolute.filename()).string();
 }
 
+// Of a mount point, to find its section by.
+std::vector<std::string> spellings(const std::string& mountpoint) {
+  if (mountpoint.empty()) return {};
+  return {mountpoint, resolved(mountpoint), parse_path(mountpoint).value_or(mountpoint)};
+}
+
+// The file that a unit's LoadCredential=credentials:FILE gives us (systemd.exec(5)).
+Settings systemd_credentials(const std::map<std::string, std::string>& environment) {
+  Settings settings;
+  const auto directory = environment.find("CREDENTIALS_DIRECTORY");
+  if (directory == environment.end() || directory->second.empty()) return settings;
+  const std::string path = directory->second + "/credentials";
+  std::error_code error;
+  if (std::filesystem::exists(path, error))
+    settings.list.push_back({find_option("credentials"), path, "systemd: LoadCredential"});
+  return settings;
+}
+
+// What is mounted, and where: by the command line, else by the config file.
+Status say_what(const Arguments& arguments, const Settings& config, MountOptions& options) {
+  options.source = arguments.source;
+  std::string mountpoint = arguments.mountpoint;
+  if (options.source.empty() && mountpoint.empty()) {
+    options.source = config.source.value_or("");
+    mountpoint = config.mountpoint.value_or("");
+  }
+  if (arguments.check_config && options.source.empty() && mountpoint.empty()) return {};
+  if (options.source.empty() || mountpoint.empty())
+    return fail(ErrorKind::kInvalid,
+                "usage: imgcachefs SOURCE MOUNTPOINT [-o opt[,opt...]] [-f] [-d] [-h] [-V]");
+  auto where = Source::parse(options.source);
+  if (!where) return fail(where.error());
+  options.where = std::move(*where);
+  options.mountpoint = resolved(mountpoint);
+  return {};
+}
+
 // What the file that glance_conf names says; `layers` with the one that wins first.
 Result<Settings> settings_from_glance(const std::vector<const Settings*>& layers) {
   for (const Settings* layer : layers)
@@ -112,44 +149,36 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
   if (split_up->version) line.action = CommandLine::Action::kVersion;
   if (line.action != CommandLine::Action::kMount) return line;
   if (split_up->check_config) line.action = CommandLine::Action::kCheckConfig;
-  const bool only_options =
-      split_up->check_config && split_up->source.empty() && split_up->mountpoint.empty();
-  if (!only_options && (split_up->source.empty() || split_up->mountpoint.empty()))
-    return fail(ErrorKind::kInvalid,
-                "usage: imgcachefs SOURCE MOUNTPOINT [-o opt[,opt...]] [-f] [-d] [-h] [-V]");
-  auto where = only_options ? Source{} : Source::parse(split_up->source);
-  if (!where) return fail(where.error());
-
   Settings dash_o;
   for (const std::string& text : split_up->dash_o)
     if (auto added = add_dash_o(dash_o, text); !added) return fail(added.error());
   auto from_environment = settings_from_environment(environment);
   if (!from_environment) return fail(from_environment.error());
 
-  MountOptions& options = line.options;
-  if (!only_options) options.mountpoint = resolved(split_up->mountpoint);
   Settings from_config;
   for (const Settings* layer : {&split_up->long_options, &dash_o, &*from_environment}) {
     if (!layer->config) continue;
-    auto absolute = parse_path(split_up->mountpoint);
-    auto config = read_config_file(*layer->config, {split_up->mountpoint, options.mountpoint,
-                                                    absolute ? *absolute : std::string()});
+    auto config = read_config_file(*layer->config, spellings(split_up->mountpoint));
     if (!config) return fail(config.error());
     from_config = std::move(*config);
     break;
   }
+  MountOptions& options = line.options;
+  if (auto said = say_what(*split_up, from_config, options); !said) return fail(said.error());
 
   options.uid = ::getuid();
   options.gid = ::getgid();
   auto from_glance =
       settings_from_glance({&split_up->long_options, &dash_o, &*from_environment, &from_config});
   if (!from_glance) return fail(from_glance.error());
-  const std::vector<const Settings*> layers = {&*from_glance, &from_config, &*from_environment,
-                                               &dash_o, &split_up->long_options};
+  const auto from_systemd = systemd_credentials(environment);
+  const std::vector<const Settings*> layers = {&*from_glance, &from_systemd,
+                                               &from_config,  &*from_environment,
+                                               &dash_o,       &split_up->long_options};
   if (auto applied = apply(layers, options); !applied) return fail(applied.error());
   if (line.action == CommandLine::Action::kCheckConfig) line.effective = effective_options(layers);
-  options.source = split_up->source;
-  options.where = std::move(*where);
+  for (const auto& [option, setting] : winning_settings(layers))
+    options.given.emplace(option->name, setting->value);
   options.foreground = split_up->foreground || split_up->debug;
   options.log.background = !options.foreground;
   if (split_up->debug) options.log.level = "debug";
@@ -158,6 +187,7 @@ Result<CommandLine> parse_command_line(const std::vector<std::string>& arguments
 
 std::string help_text() {
   return "usage: imgcachefs SOURCE MOUNTPOINT [-o opt[,opt...]] [-f] [-d] [-h] [-V]\n"
+         "       imgcachefs --config=FILE [-o opt[,opt...]] [-f] [-d]\n"
          "       imgcachefs --check-config [SOURCE MOUNTPOINT] [-o opt[,opt...]]\n"
          "\n"
          "Shows the images of SOURCE as read-only files at MOUNTPOINT and keeps what is read of\n"
@@ -180,8 +210,10 @@ std::string help_text() {
          "Sizes take K M G T, times s m h d; a comma in a value of -o is written \\,\n"
          "The default is in brackets.\n"
          "\n"
-         "  config=FILE                      options, for all mounts or in a section [MOUNTPOINT] "
-         "[none]\n" +
+         "  config=FILE                      options, for all mounts or in a section [MOUNTPOINT]; "
+         "and, as\n"
+         "                                   source= and mountpoint=, what the command line may "
+         "then leave out [none]\n" +
          option_help();
 }
 

@@ -12,11 +12,16 @@
 #include <filesystem>
 
 #include "base/log.h"
+#include "base/units.h"
 #include "cache/image_store.h"
+#include "fetch/exchangeable_upstream.h"
 #include "fetch/open_upstream.h"
 #include "fs/image_fs.h"
 #include "fs/mount_session.h"
 #include "fs/mount_table.h"
+#include "fs/named_files.h"
+#include "fs/privileges.h"
+#include "fs/service_manager.h"
 #include "fs/start_signal.h"
 
 namespace imgcachefs {
@@ -42,19 +47,32 @@ void give_back_large_pieces() {
   ::mallopt(M_MMAP_THRESHOLD, 512 << 10);
 }
 
+// For systemctl status.
+std::string status_line(const SpaceUsage& space, const std::vector<FillStatus>& fills) {
+  double rate = 0;
+  for (const FillStatus& fill : fills) rate += fill.rate;
+  std::string line = fmt::format("{} images cached, {} of {}", space.images, human_size(space.used),
+                                 human_size(space.limit));
+  if (!fills.empty())
+    line += fmt::format("; {} being filled, {}/s", fills.size(),
+                        human_size(static_cast<uint64_t>(rate)));
+  return line;
+}
+
 // The life of a mount. The order of the locals is that of DESIGN section 3: the session ends before
 // the file system it calls, that before the store, that before the upstream.
-Status serve(const MountOptions& options, StartSignal& start) {
+Status serve(const MountOptions& options, const RereadOptions& reread, StartSignal& start) {
   if (auto log = start_log(options.log); !log) return log;
   for (const std::string& warning : options.warnings) spdlog::warn(warning);
   ::signal(SIGPIPE, SIG_IGN);
-  block_end_signals();
+  block_signals();
   raise_descriptor_limit();
   give_back_large_pieces();
+  if (auto dropped = drop_privileges(); !dropped) spdlog::warn(dropped.error().message);
 
   auto opened = open_upstream(options.where, options.upstream);
   if (!opened) return fail(opened.error());
-  Upstream& upstream = *opened->upstream;
+  ExchangeableUpstream upstream(std::move(opened->upstream));
   StoreConfig config = options.store;
   config.source = opened->record;
   auto store = ImageStore::open(config, upstream);
@@ -63,10 +81,12 @@ Status serve(const MountOptions& options, StartSignal& start) {
   ImageFs fs(**store, upstream.stats(),
              {IMGCACHEFS_VERSION, options.source, options.store.cache_dir},
              {options.uid, options.gid, options.mode}, options.passthrough);
+  const ServiceManager manager;
   fs.on_ready([&] {
     spdlog::info("{} is mounted at {}, cache {}", options.source, options.mountpoint,
                  options.store.cache_dir);
     start.ready();
+    manager.ready();
   });
   auto session = MountSession::mount(options, fs);
   if (!session) return fail(session.error());
@@ -74,16 +94,27 @@ Status serve(const MountOptions& options, StartSignal& start) {
       [&](const Image& image) { (*session)->drop_pages(node::of_serial(image.serial())); });
   (*store)->on_files_removed([&] { fs.backing_files().let_go(BackingFiles::Duration::zero()); });
   (*store)->take_up_queue();
-  auto served = (*session)->serve([&] {
+  Reload reload(options, config.source, reread, **store, upstream);
+  MountSession::Hooks hooks;
+  hooks.reload = [&] {
+    manager.reloading();
+    reload.run();
+    manager.ready();
+  };
+  if (manager.listens())
+    hooks.look = [&] { manager.status(status_line((*store)->space(), (*store)->fills())); };
+  hooks.shut_down_store = [&] {
+    manager.stopping();
     (*store)->shutdown();
     fs.stop();
-  });
+  };
+  auto served = (*session)->serve(hooks);
   spdlog::info("{}: unmounted", options.mountpoint);
   return served;
 }
 
-int run(const MountOptions& options, StartSignal start) {
-  auto served = serve(options, start);
+int run(const MountOptions& options, const RereadOptions& reread, StartSignal start) {
+  auto served = serve(options, reread, start);
   if (served) return kExitOk;
   // Where the log is the terminal, it is said there once.
   if (options.log.background || !options.log.file.empty())
@@ -117,7 +148,7 @@ void close_inherited(int keep) {
   ::close_range(static_cast<unsigned>(keep) + 1, ~0U, 0);
 }
 
-int run_in_background(const MountOptions& options) {
+int run_in_background(const MountOptions& options, const RereadOptions& reread) {
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) < 0) return complain(kExitMountFailed, "cannot make a pipe");
   UniqueFd read(ends[0]), write(ends[1]);
@@ -129,7 +160,7 @@ int run_in_background(const MountOptions& options) {
     ::setsid();
     ::umask(027);
     if (::chdir("/") < 0) return kExitMountFailed;
-    return run(options, StartSignal(std::move(write)));
+    return run(options, reread, StartSignal(std::move(write)));
   }
   write.reset();
   auto reason = StartSignal::wait(read.get());
@@ -145,49 +176,24 @@ int run_in_background(const MountOptions& options) {
   return kExitOk;
 }
 
-// What the options name: secrets and the like. What is wrong with it is told before anything is
-// begun.
-Status load_named(MountOptions& options) {
-  if (!options.credentials.empty()) {
-    auto credentials = Credentials::load(options.credentials);
-    if (!credentials) return fail(credentials.error());
-    options.upstream.secrets = std::move(*credentials);
-  }
-  if (!options.cloud.empty()) {
-    auto cloud = load_cloud(options.cloud, CloudPlaces::standard());
-    if (!cloud) return fail(cloud.error());
-    options.upstream.cloud = std::move(*cloud);
-  }
-  if (options.where.kind == Source::Kind::kRegistry && options.credentials.empty()) {
-    auto docker = DockerConfig::first_of(standard_docker_config_places());
-    if (!docker) return fail(docker.error());
-    options.upstream.docker = std::move(*docker);
-  }
-  // All that upstream says is believed as long as what it says of images.
-  options.upstream.believe = options.store.revalidate;
-  if (options.source.empty()) return {};  // --check-config of options alone
-  // Only to see whether it can be.
-  auto upstream = open_upstream(options.where, options.upstream);
-  return upstream ? Status{} : fail(upstream.error());
-}
-
 }  // namespace
 
 Status check_options(const MountOptions& given) {
   MountOptions options = given;
-  return load_named(options);
+  return load_named_files(options);
 }
 
-int mount_and_serve(const MountOptions& given) {
+int mount_and_serve(const MountOptions& given, const RereadOptions& reread) {
   MountOptions options = given;
   // Until the daemon has its own log, what there is to say belongs on the terminal.
   if (auto log = start_log({.level = options.log.level, .file = {}, .background = false}); !log)
     return complain(kExitUsage, log.error().message);
-  if (auto loaded = load_named(options); !loaded)
+  if (auto loaded = load_named_files(options); !loaded)
     return complain(kExitUsage, loaded.error().message);
   auto fit = prepare_mount_point(options.mountpoint, options.store.cache_dir, options.log.file);
   if (!fit) return complain(kExitMountFailed, fit.error().message);
-  return options.foreground ? run(options, StartSignal()) : run_in_background(options);
+  return options.foreground ? run(options, reread, StartSignal())
+                            : run_in_background(options, reread);
 }
 
 }  // namespace imgcachefs

@@ -3,6 +3,7 @@
 
 #include "base/result.h"
 #include "fs/mount_options.h"
+#include "fs/reload.h"
 
 namespace imgcachefs {
 
@@ -17,7 +18,7 @@ Status check_options(const MountOptions& options);
 
 // In the foreground: until the end of the mount. In the background: until the mount answers, from a
 // process of its own, which was started before there was any thread. What went wrong is said on
-// stderr.
-int mount_and_serve(const MountOptions& options);
+// stderr. `reread`: for SIGHUP.
+int mount_and_serve(const MountOptions& options, const RereadOptions& reread);
 
 }  // namespace imgcachefs

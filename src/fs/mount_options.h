@@ -3,6 +3,7 @@
 
 #include <sys/types.h>
 
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -31,6 +32,9 @@ struct MountOptions {
   bool passthrough = true;  // `auto`: use it where it is possible
 
   std::string glance_conf;  // path of the file that some options were taken from; empty: none
+
+  // The options that were given, as text: what each was in the end.
+  std::map<std::string, std::string> given;
 
   // What was asked for and is done differently, to be logged once the log is open.
   std::vector<std::string> warnings;

@@ -9,6 +9,7 @@
 
 #include <array>
 #include <cerrno>
+#include <chrono>
 #include <cstdarg>
 #include <cstdio>
 #include <cstring>
@@ -28,7 +29,7 @@ namespace {
 // more than this makes no difference.
 constexpr uint64_t kReadAhead = 512 << 10;
 
-sigset_t end_signals() {
+sigset_t taken_signals() {
   sigset_t set;
   sigemptyset(&set);
   for (int signal : {SIGTERM, SIGINT, SIGHUP}) sigaddset(&set, signal);
@@ -55,6 +56,12 @@ void log_fuse(fuse_log_level level, const char* format, va_list arguments) {
 
 using LoopConfig = std::unique_ptr<fuse_loop_config, decltype(&fuse_loop_cfg_destroy)>;
 
+constexpr std::chrono::milliseconds kLookEvery{10'000};
+
+bool has_terminal() {
+  return static_cast<bool>(UniqueFd(::open("/dev/tty", O_RDWR | O_NOCTTY | O_CLOEXEC)));
+}
+
 bool connection_is_cut(int fd) {
   pollfd wait{fd, 0, 0};
   return ::poll(&wait, 1, 0) == 1 && (wait.revents & POLLERR);
@@ -62,8 +69,8 @@ bool connection_is_cut(int fd) {
 
 }  // namespace
 
-void block_end_signals() {
-  const sigset_t set = end_signals();
+void block_signals() {
+  const sigset_t set = taken_signals();
   ::pthread_sigmask(SIG_BLOCK, &set, nullptr);
 }
 
@@ -114,10 +121,29 @@ void MountSession::drop_pages(uint64_t node) {
                  std::strerror(-result));
 }
 
-Status MountSession::serve(const std::function<void()>& shut_down_store) {
+void MountSession::wait_for_the_end(int ended, int signals, const Hooks& hooks) const {
+  const bool had_terminal = has_terminal();
+  const int every = hooks.look ? static_cast<int>(kLookEvery.count()) : -1;
+  std::array<pollfd, 2> events = {pollfd{ended, POLLIN, 0}, pollfd{signals, POLLIN, 0}};
+  while (true) {
+    if (hooks.look) hooks.look();
+    const int ready = ::poll(events.data(), events.size(), every);
+    if (ready == 0 || (ready < 0 && errno == EINTR)) continue;
+    signalfd_siginfo info{};
+    if (ready < 0 || (events[0].revents & POLLIN) || ::read(signals, &info, sizeof info) <= 0)
+      return;
+    if (info.ssi_signo != SIGHUP || (had_terminal && !has_terminal())) {
+      spdlog::info("{}: unmounting on signal {}", mountpoint_, info.ssi_signo);
+      return;
+    }
+    hooks.reload();
+  }
+}
+
+Status MountSession::serve(const Hooks& hooks) {
   fuse_set_log_func(log_fuse);
   UniqueFd ended(::eventfd(0, EFD_CLOEXEC));
-  const sigset_t set = end_signals();
+  const sigset_t set = taken_signals();
   UniqueFd signals(::signalfd(-1, &set, SFD_CLOEXEC));
   if (!ended || !signals) return fail_errno("signalfd", errno);
   // Only there to interrupt the wait of the loop, below.
@@ -135,18 +161,14 @@ Status MountSession::serve(const std::function<void()>& shut_down_store) {
   });
   if (read_ahead_ > 0) set_read_ahead(mountpoint_, device_, read_ahead_);
 
-  std::array<pollfd, 2> events = {pollfd{ended.get(), POLLIN, 0}, pollfd{signals.get(), POLLIN, 0}};
-  while (::poll(events.data(), events.size(), -1) < 0 && errno == EINTR) {
-  }
-  signalfd_siginfo info{};
-  if ((events[1].revents & POLLIN) && ::read(signals.get(), &info, sizeof info) > 0)
-    spdlog::info("{}: unmounting on signal {}", mountpoint_, info.ssi_signo);
+  wait_for_the_end(ended.get(), signals.get(), hooks);
   detach_mount(mountpoint_, device_, !connection_is_cut(fuse_session_fd(session_.get())));
-  shut_down_store();
+  hooks.shut_down_store();
 
   fuse_session_exit(session_.get());
   // The loop looks at the flag and then waits: the signal is repeated until it has been seen.
-  while (::poll(events.data(), 1, 20) == 0) ::pthread_kill(loop.native_handle(), SIGUSR1);
+  pollfd over{ended.get(), POLLIN, 0};
+  while (::poll(&over, 1, 20) == 0) ::pthread_kill(loop.native_handle(), SIGUSR1);
   loop.join();
   if (loop_error < 0)
     return fail(ErrorKind::kIo, fmt::format("FUSE: {}", std::strerror(-loop_error)));

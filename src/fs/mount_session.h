@@ -23,16 +23,22 @@ namespace imgcachefs {
 class MountSession {
  public:
   // Mounts; requests queue up until serve(). libfuse writes what it has to say of a failure to
-  // stderr. `fs` outlives it. The signals that end the mount must be blocked already
-  // (block_end_signals()).
+  // stderr. `fs` outlives it. The signals that serve() takes must be blocked already
+  // (block_signals()).
   static Result<std::unique_ptr<MountSession>> mount(const MountOptions& options, ImageFs& fs);
   ~MountSession();
   MountSession(const MountSession&) = delete;
   MountSession& operator=(const MountSession&) = delete;
 
-  // Answers requests until the end, on threads of its own. `shut_down_store` is called once, on
-  // this thread, where the order above has it.
-  Status serve(const std::function<void()>& shut_down_store);
+  using Hook = std::function<void()>;
+  // Called on the thread that calls serve(), one after the other.
+  struct Hooks {
+    Hook reload;           // on SIGHUP
+    Hook look;             // every ten seconds; may be empty
+    Hook shut_down_store;  // once, where the order above has it
+  };
+  // Answers requests until the end, on threads of its own.
+  Status serve(const Hooks& hooks);
 
   // Makes the kernel drop what it has cached of a node. From any thread but FUSE's, until
   // `shut_down_store` has returned.
@@ -40,6 +46,9 @@ class MountSession {
 
  private:
   explicit MountSession(ImageFs& fs) : fs_(fs) {}
+
+  // Waits until `ended` can be read, or a signal says that it is enough.
+  void wait_for_the_end(int ended, int signals, const Hooks& hooks) const;
 
   struct Destroy {
     void operator()(fuse_session* session) const;
@@ -51,7 +60,9 @@ class MountSession {
   uint64_t read_ahead_ = 0;  // bytes; 0: the kernel's own
 };
 
-// SIGTERM, SIGINT and SIGHUP wait for serve() to take them. To be called before any thread starts.
-void block_end_signals();
+// SIGTERM, SIGINT and SIGHUP wait for serve() to take them. The first two end the mount; SIGHUP
+// does when it says that the terminal of a mount in the foreground is gone. To be called before any
+// thread starts.
+void block_signals();
 
 }  // namespace imgcachefs

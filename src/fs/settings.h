@@ -21,7 +21,8 @@ struct Setting {
 // All that one source of options said, in its order: what stands later wins.
 struct Settings {
   std::vector<Setting> list;
-  std::optional<std::string> config;  // config=FILE, which is no option of the mount
+  std::optional<std::string> config;              // config=FILE, which is no option of the mount
+  std::optional<std::string> source, mountpoint;  // of a config file: what is mounted, and where
   std::vector<std::string> warnings;
 };
 

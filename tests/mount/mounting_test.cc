@@ -167,7 +167,7 @@ TEST(Mounting, LetsTheKernelReadFartherAheadUnlessOnlyWhatIsReadIsToBeFetched) {
 }
 
 TEST(Unmounting, BySignalIsClean) {
-  for (int signal : {SIGTERM, SIGINT, SIGHUP}) {
+  for (int signal : {SIGTERM, SIGINT}) {
     Mounted mount({.source = kNobody, .options = {}});
     EXPECT_EQ(mount.terminate(signal), 0) << signal;
     EXPECT_EQ(mount_line(mount.path()), "");

@@ -11,6 +11,7 @@
 #include "fs/command_line.h"
 #include "fs/config_file.h"
 #include "fs/option_table.h"
+#include "fs/reload.h"
 #include "fs/settings.h"
 
 namespace imgcachefs {
@@ -317,6 +318,34 @@ TEST_F(ConfigFile, HasASectionPerMountPoint) {
   EXPECT_EQ(o.store.fill, FillMode::kDemand);
   EXPECT_EQ(o.store.max_size, 1ull << 30);
   EXPECT_TRUE(o.upstream.http.insecure);
+}
+
+TEST_F(ConfigFile, SaysWhatIsMountedWhereTheCommandLineDoesNot) {
+  write("source = http://h/d/\nmountpoint = /tmp\nuid = 1\n[/tmp]\nuid = 2\n[/srv]\nuid = 3\n");
+  auto line = parse_command_line({"--config=" + path_}, {});
+  ASSERT_TRUE(line) << line.error().message;
+  EXPECT_EQ(line->options.source, "http://h/d/");
+  EXPECT_EQ(line->options.mountpoint, "/tmp");
+  EXPECT_EQ(line->options.uid, 2u);
+  auto other = parse_command_line({"http://o/", "/srv", "--config=" + path_}, {});
+  ASSERT_TRUE(other) << other.error().message;
+  EXPECT_EQ(other->options.source, "http://o/");
+  EXPECT_EQ(other->options.uid, 3u);
+  // Half of it from here and half of it from there is a mistake of somebody's.
+  EXPECT_FALSE(parse_command_line({"http://o/", "--config=" + path_}, {}));
+}
+
+TEST_F(ConfigFile, SaysWhatIsMountedOutsideOfSections) {
+  write("[/tmp]\nsource = http://h/\n");
+  EXPECT_THAT(refusal({"-o", "config=" + path_}), AllOf(HasSubstr("conf:2"), HasSubstr("source")));
+  write("source\n");
+  EXPECT_THAT(refusal({"-o", "config=" + path_}), AllOf(HasSubstr("conf:1"), HasSubstr("value")));
+}
+
+TEST(Options, OfAReloadExist) {
+  size_t at_once = 0;
+  for (const Option& option : option_table()) at_once += changes_while_mounted(option.name);
+  EXPECT_EQ(at_once, 23u);  // as many as its list has
 }
 
 TEST_F(ConfigFile, MistakesAreNamedWithTheirLine) {

@@ -1,0 +1,14 @@
+// What the options of a mount name and its upstream needs: credentials=FILE, cloud=NAME, docker's
+// config.
+#pragma once
+
+#include "base/result.h"
+#include "fs/mount_options.h"
+
+namespace imgcachefs {
+
+// Reads it into `options.upstream`. kInvalid, naming the option or the file: it cannot be used, or
+// not with this SOURCE. Asks nobody, and changes nothing else.
+Status load_named_files(MountOptions& options);
+
+}  // namespace imgcachefs

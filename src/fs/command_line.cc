@@ -211,9 +211,7 @@ std::string help_text() {
          "The default is in brackets.\n"
          "\n"
          "  config=FILE                      options, for all mounts or in a section [MOUNTPOINT]; "
-         "and, as\n"
-         "                                   source= and mountpoint=, what the command line may "
-         "then leave out [none]\n" +
+         "source= and mountpoint= too [none]\n" +
          option_help();
 }
 

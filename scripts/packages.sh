@@ -5,7 +5,7 @@ BUILD_PACKAGES=(
   g++ cmake ninja-build pkg-config
   libfuse3-dev libcurl4-openssl-dev libssl-dev libsqlite3-dev libspdlog-dev libfmt-dev libxxhash-dev
   libcli11-dev nlohmann-json3-dev libyaml-cpp-dev libexpected-dev
-  libhiredis-dev prometheus-cpp-dev libsystemd-dev libcap-ng-dev
+  libhiredis-dev prometheus-cpp-dev libmicrohttpd-dev libsystemd-dev libcap-ng-dev
 )
 
 # Beside the libraries, which come with the build: fusermount3, and the CAs for https upstreams.

@@ -215,4 +215,11 @@ size_t CacheRecords::size() const {
   return records_.size();
 }
 
+size_t CacheRecords::pinned() const {
+  std::lock_guard lock(mutex_);
+  return static_cast<size_t>(std::count_if(records_.begin(), records_.end(), [](const auto& kept) {
+    return kept.second.record.pinned;
+  }));
+}
+
 }  // namespace imgcachefs

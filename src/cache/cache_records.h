@@ -51,6 +51,7 @@ class CacheRecords {
   void remove(const ImageId& id);
   void forget(const ImageId& id);  // somebody has removed it from the index
   size_t size() const;
+  size_t pinned() const;  // of them
   // Those that may be evicted, the least recently used first; of images that take_stock() has seen,
   // or that were cached or asked for since.
   std::vector<LastUse> least_recently_used(size_t most) const;

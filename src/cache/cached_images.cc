@@ -70,12 +70,12 @@ Status CachedImages::heard(const CachedImage& image, const Result<ImageInfo>& sa
       table_.heard(image.id());
       return {};
     }
-    drop(image, "changed upstream");
+    drop(image, Why::kChanged);
     return fail(ErrorKind::kStale, fmt::format("{}: changed upstream", name));
   }
   switch (said.error().kind) {
     case ErrorKind::kNotFound:
-      drop(image, "gone upstream");
+      drop(image, Why::kGone);
       table_.refused(image.id(), said.error());
       return fail(said.error());
     case ErrorKind::kDenied:
@@ -145,7 +145,7 @@ bool CachedImages::agrees(const ImageInfo& said, const CachedImage& image) {
   return true;
 }
 
-void CachedImages::drop(const CachedImage& image, const std::string& why) {
+void CachedImages::drop(const CachedImage& image, Why why) {
   const int dir = layout_.dir(Place::kCached);
   {
     // Once, whoever finds out at the same time, and never the file of a successor.
@@ -158,7 +158,9 @@ void CachedImages::drop(const CachedImage& image, const std::string& why) {
   table_.forget_cached(image.id());
   records_.remove(image.id());
   budget_.freed(image.attr().size);
-  spdlog::info("{}: {}, taken out of the cache", image.id().str(), why);
+  ++dropped_[static_cast<size_t>(why)];
+  spdlog::info("{}: {} upstream, taken out of the cache", image.id().str(),
+               why == Why::kChanged ? "changed" : "gone");
 }
 
 }  // namespace imgcachefs

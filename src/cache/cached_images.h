@@ -6,6 +6,7 @@
 // deactivated image, access taken away) is refused, once what it said last is `revalidate` old.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <functional>
@@ -53,11 +54,13 @@ class CachedImages {
 
   // Whether what upstream says is the version that is cached.
   bool agrees(const ImageInfo& said, const CachedImage& image);
-  void drop(const CachedImage& image, const std::string& why);
+  enum class Why { kChanged, kGone };  // upstream
+  void drop(const CachedImage& image, Why why);
 
   void forget_outage() { outage_until_ = std::chrono::steady_clock::time_point(); }
 
   uint64_t hits() const { return hits_; }
+  uint64_t dropped(Why why) const { return dropped_[static_cast<size_t>(why)]; }
 
  private:
   // An unfinished file that another program called cached: it was taken back.
@@ -79,6 +82,7 @@ class CachedImages {
   AdoptedImages& adopted_;
   const bool changeable_;
   std::atomic<uint64_t> hits_{0};
+  std::array<std::atomic<uint64_t>, 2> dropped_{};  // by Why
   std::atomic<unsigned> refreshing_{0};
   std::atomic<std::chrono::steady_clock::time_point> outage_until_{};
 };

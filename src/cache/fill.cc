@@ -97,6 +97,8 @@ void Fill::settle(Waiter waiter, Actions& actions) {
   const bool in_memory = window_.holds(waiter.chunks);
   for (uint32_t chunk = waiter.chunks.first; chunk < waiter.chunks.last && !in_memory; ++chunk) {
     if (map_.state(chunk) == ChunkMap::State::kPresent) continue;
+    if (!std::exchange(waiter.waited, true) && map_.state(chunk) == ChunkMap::State::kClaimed)
+      ++context_.counters.coalesced;
     want({chunk, waiter.chunks.last}, actions);
     waiting_.emplace(chunk, std::move(waiter));
     pass_wanted_.notify_all();

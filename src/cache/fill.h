@@ -49,6 +49,7 @@
 #include "cache/chunk_map_file.h"
 #include "cache/chunk_window.h"
 #include "cache/delivered.h"
+#include "cache/fill_counters.h"
 #include "cache/flow.h"
 #include "cache/image.h"
 #include "cache/image_file.h"
@@ -93,6 +94,7 @@ struct FillContext {
   WorkerPool& workers;  // hashing and the local disk
   WorkerPool& askers;   // questions to upstream
   Throttle& throttle;
+  FillCounters& counters;
   std::stop_token stop;
 };
 
@@ -157,6 +159,7 @@ class Fill final : public ChunkMap::Owner, public std::enable_shared_from_this<F
     ChunkRange chunks;
     ImageHandle::ReadDone done;
     bool held = false;  // is to be held for the commit, whatever it asks for
+    bool waited = false;
   };
   // What is decided under the mutex and done after it.
   struct Actions {

@@ -57,6 +57,7 @@ void Fill::go_around(const Error& why) {
   {
     std::lock_guard lock(mutex_);
     if (around_ || dead_ || complete_ || committing_) return;
+    ++context_.counters.around;
     on_disk = map_.present_bytes();
     around_ = true;
     around_because_ = why;

@@ -277,7 +277,9 @@ void Fill::commit() {
     background_ = false;
     reservation_ = SpaceReservation();
     if (complete_) {
-      const std::chrono::duration<double> took = std::chrono::steady_clock::now() - started_;
+      const auto elapsed = std::chrono::steady_clock::now() - started_;
+      if (fetched_ > 0) context_.counters.took.observe(elapsed);
+      const std::chrono::duration<double> took = elapsed;
       const double seconds = fetched_ == 0 ? 0 : took.count();
       spdlog::info("fetched {}: {} bytes in {:.2f} s, {:.1f} MB/s, {} attempts, {}", info_.id.str(),
                    fetched_, seconds,

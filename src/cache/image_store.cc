@@ -45,8 +45,8 @@ ImageStore::ImageStore(const StoreConfig& config, Upstream& upstream, CacheLayou
       openers_("opener", kOpeners),
       verifier_("verifier", 1),
       transfers_(config.connections),
-      context_{config_,  layout_,  upstream, budget_,   transfers_,
-               buffers_, workers_, askers_,  throttle_, stop_.get_token()},
+      context_{config_,  layout_, upstream,  budget_,        transfers_,       buffers_,
+               workers_, askers_, throttle_, fill_counters_, stop_.get_token()},
       inquiries_(upstream, askers_, openers_, stop_.get_token()),
       named_(
           config_, upstream.names(), {askers_, openers_},
@@ -147,7 +147,7 @@ Result<std::shared_ptr<Image>> ImageStore::learnt(const ImageId& id, const Resul
   // It may have been committed while we asked, by Glance too, and in an older version.
   if (auto cached = cached_->find(id)) {
     if (cached_->agrees(*said, *cached)) return std::shared_ptr<Image>(cached);
-    cached_->drop(*cached, "changed upstream");
+    cached_->drop(*cached, CachedImages::Why::kChanged);
   }
   const bool resume = !remote;  // a predecessor that is still in the table is being given up
   auto made = std::make_shared<RemoteImage>(context_, static_cast<RemoteImageOwner&>(*this), *said,
@@ -254,7 +254,8 @@ void ImageStore::image_committed(const RemoteImage& image, const std::optional<D
   if (repositories_) repositories_->image_committed(image.id());
   if (!table_.remove(image, "")) {
     // Another version became current in the last moment: who reads this one keeps it, nobody else.
-    if (auto cached = cached_->find(image.id())) cached_->drop(*cached, "changed upstream");
+    if (auto cached = cached_->find(image.id()))
+      cached_->drop(*cached, CachedImages::Why::kChanged);
   } else if (auto unqueued = ImageQueue(layout_).remove(image.id()); !unqueued) {
     spdlog::warn("{}: cached, but it stays queued for now: {}", image.id().str(),
                  unqueued.error().message);
@@ -307,6 +308,22 @@ std::vector<FillStatus> ImageStore::fills() const {
   return fills;
 }
 
+StoreCounters ImageStore::counters() const {
+  return {.hits = cached_->hits(),
+          .misses = counters_.misses,
+          .fills_completed = counters_.fills_completed,
+          .fills_failed = counters_.fills_failed,
+          .verify_failures = counters_.verify_failures,
+          .for_room = janitor_->for_room(),
+          .over_limit = janitor_->over_limit(),
+          .cleaned = janitor_->cleaned(),
+          .dropped_changed = cached_->dropped(CachedImages::Why::kChanged),
+          .dropped_gone = cached_->dropped(CachedImages::Why::kGone),
+          .coalesced_reads = fill_counters_.coalesced,
+          .served_around = fill_counters_.around,
+          .fill_times = fill_counters_.took.figures()};
+}
+
 StoreStatus ImageStore::status() const {
   StoreStatus status;
   status.space = space();
@@ -318,13 +335,9 @@ StoreStatus ImageStore::status() const {
   status.incomplete = count(Place::kIncomplete);
   status.invalid = count(Place::kInvalid);
   status.queued = count(Place::kQueue);
-  status.counters = {.hits = cached_->hits(),
-                     .misses = counters_.misses,
-                     .fills_completed = counters_.fills_completed,
-                     .fills_failed = counters_.fills_failed,
-                     .verify_failures = counters_.verify_failures,
-                     .evicted_images = janitor_->evicted_images(),
-                     .evicted_bytes = janitor_->evicted_bytes()};
+  status.pinned = records_->pinned();
+  status.pruned = janitor_->pruned();
+  status.counters = counters();
   for (const auto& image : table_.remotes())
     if (auto fill = image->fill()) status.readers_waiting += fill->waiting();
   status.fills = fills();

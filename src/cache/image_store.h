@@ -110,6 +110,7 @@ class ImageStore final : private RemoteImageOwner {
   SpaceUsage space() const;
   std::vector<FillStatus> fills() const;  // in progress
   StoreStatus status() const;             // for .imgcachefs/; the same, and reads the directory
+  StoreCounters counters() const;         // of it, without a wait or a look at anything
 
   // Told, on a thread of the store and with no lock held, that the bytes of `image` handed out so
   // far are to be dropped wherever they are kept (it is corrupt or stale). Set once, before the
@@ -180,6 +181,7 @@ class ImageStore final : private RemoteImageOwner {
   ChunkBuffers buffers_;
   ImageTable table_;
   Counters counters_;
+  FillCounters fill_counters_;
   ForgetBytes forget_bytes_;
   std::function<void()> files_removed_;
   Prefetcher prefetcher_;

@@ -170,17 +170,17 @@ uint64_t Janitor::make_room(uint64_t bytes) {
   Removals removed = evict_remembered(bytes);
   if (removed.files.empty() && searching_.due())
     removed = searching_.run([&] { return evict_any(bytes); });
-  account(removed, "room is needed");
+  evicted(removed, for_room_, "room is needed");
   return removed.bytes;
 }
 
-void Janitor::account(const Removals& removed, const char* reason) {
+void Janitor::evicted(const Removals& removed, Account& account, const char* reason) {
+  pruned_ = std::chrono::system_clock::now();
   if (removed.files.empty()) return;
   for (const Removed& file : removed.files)
     if (file.place == Place::kCached) records_.forget(file.id);
   budget_.freed(removed.bytes);
-  evicted_images_ += removed.files.size();
-  evicted_bytes_ += removed.bytes;
+  account.add(removed);
   spdlog::info("pruned {} images, {} bytes: {}", removed.files.size(), removed.bytes, reason);
 }
 
@@ -189,6 +189,11 @@ void Janitor::set_times(std::chrono::seconds stall_time, std::chrono::seconds in
   interval_ = interval;
   tidy_now_ = true;
   if (thread_) thread_->poke();
+}
+
+std::optional<WallTime> Janitor::pruned() const {
+  const WallTime when = pruned_;
+  return when == WallTime{} ? std::nullopt : std::optional(when);
 }
 
 // What the store does for itself: counters often, the directory every janitor_interval.
@@ -210,6 +215,7 @@ void Janitor::round() {
 void Janitor::tidy() {
   auto cleaned = clean(layout_, stall_time_, false);
   if (!cleaned) spdlog::warn("clean: {}", cleaned.error().message);
+  if (cleaned) cleaned_.add(*cleaned);
   if (cleaned && !cleaned->files.empty())
     spdlog::info("cleaned {} images, {} bytes: invalid or stalled", cleaned->files.size(),
                  cleaned->bytes);
@@ -217,8 +223,9 @@ void Janitor::tidy() {
   if (stop_.stop_requested()) return;
   if (const uint64_t excess = budget_.excess(); excess > 0) {
     auto removed = free_space(layout_, &index_, excess, false);
-    if (removed) account(*removed, "the limit is exceeded");
+    if (removed) evicted(*removed, over_limit_, "the limit is exceeded");
   }
+  pruned_ = std::chrono::system_clock::now();
   table_.purge();
   // What such a round has used and freed lies in many small pieces.
   ::malloc_trim(0);

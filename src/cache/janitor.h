@@ -13,6 +13,7 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <unordered_set>
 #include <vector>
@@ -25,6 +26,7 @@
 #include "cache/image_table.h"
 #include "cache/space_budget.h"
 #include "cache/store_config.h"
+#include "cache/store_status.h"
 
 namespace imgcachefs {
 
@@ -52,8 +54,11 @@ class Janitor {
   // taken away meanwhile counts.
   uint64_t make_room(uint64_t bytes);
 
-  uint64_t evicted_images() const { return evicted_images_; }
-  uint64_t evicted_bytes() const { return evicted_bytes_; }
+  Evicted for_room() const { return for_room_.figures(); }
+  Evicted over_limit() const { return over_limit_.figures(); }
+  Evicted cleaned() const { return cleaned_.figures(); }
+  // When it was looked last whether something has to go.
+  std::optional<WallTime> pruned() const;
 
  private:
   // What may be done again only after a while in which it cost little: a twentieth of the time.
@@ -65,6 +70,15 @@ class Janitor {
 
    private:
     std::chrono::steady_clock::time_point again_{};
+  };
+  // What was taken out for one reason.
+  struct Account {
+    std::atomic<uint64_t> images{0}, bytes{0};
+    void add(const Removals& removed) {
+      images += removed.files.size();
+      bytes += removed.bytes;
+    }
+    Evicted figures() const { return {images, bytes}; }
   };
   struct Count {
     SpaceMoved before;     // when it began
@@ -82,7 +96,7 @@ class Janitor {
   Removals evict_remembered(uint64_t bytes);
   Removals evict_any(uint64_t bytes);
   uint64_t filled_bytes(Place place, const ImageId& id) const;
-  void account(const Removals& removed, const char* reason);
+  void evicted(const Removals& removed, Account& account, const char* reason);
 
   std::atomic<std::chrono::seconds> stall_time_, interval_;
   const CacheLayout& layout_;
@@ -91,7 +105,8 @@ class Janitor {
   SpaceBudget& budget_;
   ImageTable& table_;
   const std::stop_token stop_;
-  std::atomic<uint64_t> evicted_images_{0}, evicted_bytes_{0};
+  Account for_room_, over_limit_, cleaned_;
+  std::atomic<WallTime> pruned_{WallTime{}};
   std::atomic<bool> count_again_{false};  // the last count was not sure
   std::atomic<bool> tidy_now_{false};
   // Of who makes room.

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "base/histogram.h"
 #include "base/result.h"
 #include "base/units.h"
 #include "fetch/image_id.h"
@@ -35,13 +36,23 @@ struct QueueStatus {
   std::optional<WallTime> next_try;  // nullopt: it is being tried
 };
 
+struct Evicted {
+  uint64_t images = 0, bytes = 0;  // invalid and incomplete ones too
+};
+
 // Counters since the mount.
 struct StoreCounters {
   uint64_t hits = 0;    // opens of cached images
   uint64_t misses = 0;  // opens of others
   uint64_t fills_completed = 0, fills_failed = 0;
   uint64_t verify_failures = 0;
-  uint64_t evicted_images = 0, evicted_bytes = 0;
+  Evicted for_room;    // because room was needed
+  Evicted over_limit;  // because more was there than may be, when the janitor looked
+  Evicted cleaned;     // invalid, or incomplete and stalled
+  uint64_t dropped_changed = 0, dropped_gone = 0;  // cached images that upstream changed, removed
+  uint64_t coalesced_reads = 0;                    // see FillCounters
+  uint64_t served_around = 0;
+  HistogramFigures fill_times;
 };
 
 struct StoreStatus {
@@ -50,6 +61,8 @@ struct StoreStatus {
   uint32_t chunk_size = 0;
   std::string driver;
   uint64_t cached = 0, incomplete = 0, invalid = 0, queued = 0;  // images
+  uint64_t pinned = 0;             // of those cached, as of the janitor's last look
+  std::optional<WallTime> pruned;  // when it was looked last whether something has to go
   StoreCounters counters;
   uint64_t readers_waiting = 0;
   std::vector<FillStatus> fills;   // in progress

@@ -137,7 +137,7 @@ Result<HttpAnswer> GlanceImages::get(const std::string& target, size_t body_limi
     question.limit(patience, begin);
     auto answer = ask(client_, *stats_, question, stop);
     if (!answer || answer->head.status == 200) return answer;
-    ++stats_->errors;
+    stats_->failed(status_failure(answer->head).error);
     if (answer->head.status == 300) return fail(ErrorKind::kProtocol, wrong_place(shown));
     if (access->token.empty()) return fail(no_token(shown, false));
     authenticator_->refused(access->token);
@@ -284,7 +284,7 @@ class GlanceImages::Place : public ImagePlace {
     if (token_.empty()) return false;
     glance_.authenticator_->refused(token_);
     if (refused_) return false;
-    ++glance_.stats_->errors;
+    glance_.stats_->failed(failure.error);
     refused_ = token_;
     return true;
   }

@@ -264,6 +264,7 @@ tl::expected<HttpHead, Failure> HttpClient::perform(const HttpRequest& request,
 
     ++stats_.requests;
     const auto code = session->run(stop);
+    if (!exchange.has_answer()) stats_.unanswered();
     const std::string shown = redacted_url(exchange.head().url);
     if (!code) return tl::unexpected(final_failure(ErrorKind::kCancelled, shown + ": cancelled"));
     if (exchange.failure()) return tl::unexpected(*exchange.failure());

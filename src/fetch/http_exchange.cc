@@ -65,6 +65,7 @@ bool HttpExchange::header_line(std::string_view line) {
 
 bool HttpExchange::head_is_complete() {
   in_body_ = true;
+  stats_.answered(head_.status, std::chrono::steady_clock::now() - begun_);
   if (is_redirect()) return true;
   if (auto encoding = head_.header("content-encoding");
       encoding && !encoding->empty() && lower(*encoding) != "identity" && head_.status < 300) {

@@ -2,6 +2,7 @@
 // and hands it to the one who asked.
 #pragma once
 
+#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -34,6 +35,7 @@ class HttpExchange {
   bool body(std::span<const std::byte> bytes);
 
   const HttpHead& head() const { return head_; }
+  bool has_answer() const { return in_body_; }  // its head is complete
   bool is_redirect() const;
   bool ended_by_us() const { return ended_by_us_; }  // nobody wanted the rest
   const std::optional<Failure>& failure() const { return failure_; }
@@ -43,6 +45,7 @@ class HttpExchange {
 
   ResponseHandler& handler_;
   UpstreamStats& stats_;
+  const std::chrono::steady_clock::time_point begun_ = std::chrono::steady_clock::now();
   HttpHead head_;
   bool in_body_ = false;
   bool wanted_ = false;

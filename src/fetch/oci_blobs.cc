@@ -67,8 +67,9 @@ Result<OciBlobs::Seen> OciBlobs::ask(const std::string& repository, const Digest
                 fmt::format("{}: HTTP status 400: the registry knows no {} digests", shown,
                             to_string(blob.algo)));
   if (status == 403 && client_.is_own(head)) {
-    ++client_.stats().errors;
-    return fail(status_failure(head).error);
+    const Error refused = status_failure(head).error;
+    client_.stats().failed(refused);
+    return fail(refused);
   }
   if (auto wrong = other_blob(blob, head); wrong && status == 200) return fail(wrong->in(shown));
   if (status == 405 || status == 501) no_head_ = true;

@@ -63,7 +63,7 @@ Result<HttpAnswer> RegistryClient::ask(const RegistryQuestion& question, const L
       if (again && refusals < kMostRefusals) continue;
       if (!again) error = again.error();
     }
-    if (error.kind != ErrorKind::kNotFound) ++stats_->errors;
+    if (error.kind != ErrorKind::kNotFound) stats_->failed(error);
     return fail(std::move(error));
   }
 }
@@ -87,7 +87,7 @@ Status RegistryClient::refused(const RegistryScope& scope, const std::string& au
   auto again = auth_->refused(scope, authorization, answer);
   // A 401 to a request that showed nothing is a question; one that ends in kDenied is counted by
   // who gives up.
-  if (again && !authorization.empty()) ++stats_->errors;
+  if (again && !authorization.empty()) stats_->failed(status_failure(answer).error);
   return again;
 }
 

@@ -84,7 +84,7 @@ std::optional<Error> RetryLoop::failed(const Failure& failure, bool progress,
     return Error{ErrorKind::kCancelled, what_ + ": cancelled"};
   // "There is no such image" and "I know no ranges" are answers, not failures of upstream's.
   if (failure.error.kind != ErrorKind::kNotFound && failure.error.kind != ErrorKind::kNoRanges)
-    ++stats.errors;
+    stats.failed(failure.error);
   in_a_row_ = progress ? 1 : in_a_row_ + 1;
   if (!failure.transient) return failure.error;
   if (failure.retry_after > kLongestRetryAfter)
@@ -100,6 +100,7 @@ std::optional<Error> RetryLoop::failed(const Failure& failure, bool progress,
   spdlog::debug("{}: attempt failed: {}; again in {} ms", what_, failure.error.message,
                 delay.count());
   if (!sleep_for(delay, stop_)) return Error{ErrorKind::kCancelled, what_ + ": cancelled"};
+  ++stats.retries;
   return std::nullopt;
 }
 

@@ -1,13 +1,12 @@
 // Where images come from: the one interface between the cache and the world outside.
 //
-// The cache knows this header and image_id.h of fetch/, and nothing else. An Upstream is
-// thread-safe; its calls block, for as long as the patience it was made with allows, and end within
-// a fraction of a second once `stop` is requested (kCancelled). Retries happen inside
-// (fetch/retry): an error that comes out is final for this call. Every implementation passes
+// The cache knows this header, upstream_stats.h and image_id.h of fetch/, and nothing else. An
+// Upstream is thread-safe; its calls block, for as long as the patience it was made with allows,
+// and end within a fraction of a second once `stop` is requested (kCancelled). Retries happen
+// inside (fetch/retry): an error that comes out is final for this call. Every implementation passes
 // tests/contract/upstream_contract.
 #pragma once
 
-#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -22,6 +21,7 @@
 #include "base/result.h"
 #include "base/units.h"
 #include "fetch/image_id.h"
+#include "fetch/upstream_stats.h"
 
 namespace imgcachefs {
 
@@ -70,13 +70,6 @@ struct ReadOutcome {
 // An error that says nothing of what was asked about, only that upstream does not answer now: what
 // is known holds.
 bool is_silence(const Error& error);
-
-// Figures since the start; read by anybody at any time.
-struct UpstreamStats {
-  std::atomic<uint64_t> requests{0};  // sent, retries and redirects included
-  std::atomic<uint64_t> bytes{0};     // of bodies received
-  std::atomic<uint64_t> errors{0};    // attempts that failed
-};
 
 // An image as a catalogue lists it.
 struct CatalogueEntry {

@@ -23,6 +23,7 @@
 #include "fs/privileges.h"
 #include "fs/service_manager.h"
 #include "fs/start_signal.h"
+#include "fs/status_site.h"
 
 namespace imgcachefs {
 namespace {
@@ -88,6 +89,12 @@ Status serve(const MountOptions& options, const RereadOptions& reread, StartSign
     start.ready();
     manager.ready();
   });
+  std::unique_ptr<StatusSite> site;
+  if (options.metrics_listen) {
+    auto started = StatusSite::start(*options.metrics_listen, fs.pages());
+    if (!started) return fail(started.error());
+    site = std::move(*started);
+  }
   auto session = MountSession::mount(options, fs);
   if (!session) return fail(session.error());
   (*store)->on_forget_bytes(

@@ -11,10 +11,8 @@
 #include "base/log.h"
 #include "fs/control_directory.h"
 #include "fs/init_reply.h"
-#include "fs/metrics_page.h"
 #include "fs/open_reply.h"
 #include "fs/parked.h"
-#include "fs/status_page.h"
 
 namespace imgcachefs {
 namespace {
@@ -70,12 +68,11 @@ ImageFs::ImageFs(ImageStore& store, const UpstreamStats& upstream, MountFacts fa
                  Ownership ownership, bool passthrough)
     : store_(store),
       tree_(tree_of(store)),
-      upstream_(upstream),
       facts_(std::move(facts)),
       ownership_(ownership),
-      mounted_at_(std::chrono::system_clock::now()),
       errors_(redacted_url(facts_.source)),
-      backing_files_(passthrough) {}
+      backing_files_(passthrough),
+      pages_(store, upstream, facts_, requests_, errors_, backing_files_) {}
 
 void ImageFs::init(fuse_conn_info& connection) {
   auto want = [&](unsigned capability) { connection.want |= connection.capable & capability; };
@@ -93,21 +90,21 @@ void ImageFs::init(fuse_conn_info& connection) {
   if (ready_) ready_();
 }
 
-void ImageFs::reply_error(fuse_req_t request, std::string_view operation, std::string_view image_id,
+void ImageFs::reply_error(fuse_req_t request, Operation operation, std::string_view image_id,
                           const Error& error) {
-  fuse_reply_err(request, errors_.report(operation, image_id, error));
+  fuse_reply_err(request, errors_.report(to_string(operation), image_id, error));
 }
 
 struct stat ImageFs::attributes(const Found& found) const {
   if (const auto* image = std::get_if<std::shared_ptr<Image>>(&found))
     return image_attributes(**image, ownership_);
-  return named_attributes(std::get<NamedNode>(found), ownership_, mounted_at_);
+  return named_attributes(std::get<NamedNode>(found), ownership_, facts_.mounted_at);
 }
 
 std::optional<struct stat> ImageFs::attributes(uint64_t node) const {
-  if (node == node::kControl) return directory_attributes(node, ownership_, mounted_at_);
-  if (is_control_page(node)) return page_attributes(node, ownership_, mounted_at_);
-  if (node == node::kRoot) return directory_attributes(node, ownership_, mounted_at_);
+  if (node == node::kControl) return directory_attributes(node, ownership_, facts_.mounted_at);
+  if (is_control_page(node)) return page_attributes(node, ownership_, facts_.mounted_at);
+  if (node == node::kRoot) return directory_attributes(node, ownership_, facts_.mounted_at);
   if (const auto found = nodes_.find(node)) return attributes(*found);
   return std::nullopt;
 }
@@ -132,27 +129,30 @@ void ImageFs::reply_control_entry(fuse_req_t request, uint64_t node) {
 }
 
 void ImageFs::lookup(fuse_req_t request, uint64_t parent, const char* name) {
+  RequestTimer timer = requests_.begin(Operation::kLookup);
   if (auto own = control_node(parent, name)) return reply_control_entry(request, *own);
   const auto directory = nodes_.find_named<Directory>(parent);
   if (!directory) {
     fuse_reply_err(request, ENOENT);
     return;
   }
-  auto parked = Parked::park(request, departures_);
+  auto parked = Parked::park(request, departures_, std::move(timer));
   tree_->find(directory->path, name,
               [this, parked, above = directory->path,
                wanted = std::string(name)](const Result<Found>& found) {
                 fuse_req_t waiting = parked->claim();
                 if (!waiting) return;
+                const RequestTimer timed = parked->take_timer();
                 if (found) return reply_entry(waiting, *found);
                 // Not any text may go to the log.
-                reply_error(waiting, "lookup",
+                reply_error(waiting, Operation::kLookup,
                             ImageId::parse(wanted) ? path_in(above, wanted) : "of no image",
                             found.error());
               });
 }
 
 void ImageFs::readlink(fuse_req_t request, uint64_t node) {
+  const RequestTimer timer = requests_.begin(Operation::kReadlink);
   if (auto link = nodes_.find_named<Link>(node))
     fuse_reply_readlink(request, link->target.c_str());
   else
@@ -160,6 +160,7 @@ void ImageFs::readlink(fuse_req_t request, uint64_t node) {
 }
 
 void ImageFs::getattr(fuse_req_t request, uint64_t node) {
+  const RequestTimer timer = requests_.begin(Operation::kGetattr);
   if (const auto st = attributes(node))
     fuse_reply_attr(request, &*st, kBriefly);
   else
@@ -173,13 +174,8 @@ void ImageFs::reply_open(fuse_req_t request, fuse_file_info reply, OpenFile::Wha
   if (reply_opened(request, reply, backing_id) < 0) files_.remove(reply.fh);
 }
 
-std::string ImageFs::page_text(uint64_t node) const {
-  const StoreStatus status = store_.status();
-  if (node == node::kStatus) return status_page(facts_, backing_files_.on(), status, upstream_);
-  return metrics_page(facts_, status, upstream_, {hit_bytes_, miss_bytes_, errors_.counts()});
-}
-
 void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file) {
+  RequestTimer timer = requests_.begin(Operation::kOpen);
   if ((file.flags & O_ACCMODE) != O_RDONLY) {
     fuse_reply_err(request, EROFS);
     return;
@@ -187,7 +183,9 @@ void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file
   if (is_control_page(node)) {
     fuse_file_info reply = file;
     reply.direct_io = 1;  // its length is known only now, and every open shows what is so then
-    return reply_open(request, reply, OpenPage{std::make_shared<std::string>(page_text(node))});
+    return reply_open(request, reply,
+                      OpenPage{std::make_shared<std::string>(
+                          node == node::kStatus ? pages_.status() : pages_.metrics())});
   }
   if (auto text = nodes_.find_named<TextFile>(node)) {
     fuse_file_info reply = file;
@@ -199,21 +197,25 @@ void ImageFs::open(fuse_req_t request, uint64_t node, const fuse_file_info& file
     fuse_reply_err(request, ESTALE);
     return;
   }
-  auto parked = Parked::park(request, departures_);
+  auto parked = Parked::park(request, departures_, std::move(timer));
   store_.open_image(
       image, [this, parked, image, node, file](Result<std::unique_ptr<ImageHandle>> handle) {
         fuse_req_t waiting = parked->claim();
         if (!waiting) return;
-        if (!handle) return reply_error(waiting, "open", image->id().str(), handle.error());
+        const RequestTimer timed = parked->take_timer();
+        if (!handle)
+          return reply_error(waiting, Operation::kOpen, image->id().str(), handle.error());
         fuse_file_info reply = file;
         reply.keep_cache = 1;  // a node is one version of the image: what is cached of it is right
         auto backing = backing_files_.open(node, (*handle)->passthrough_file());
+        if (image->is_cached()) requests_.opened_cached(backing && backing->id() > 0);
         reply_open(waiting, reply,
                    OpenImage{image, image->attr().size, std::move(*handle), std::move(backing)});
       });
 }
 
 void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file) {
+  RequestTimer timer = requests_.begin(Operation::kRead);
   OpenFile& open = OpenFiles::get(file.fh);
   const ByteRange wanted{static_cast<uint64_t>(offset), static_cast<uint64_t>(offset) + size};
   if (auto* page = std::get_if<OpenPage>(&open.what)) {
@@ -225,7 +227,7 @@ void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_fil
   auto& opened = std::get<OpenImage>(open.what);
   const ByteRange range = clip(wanted, opened.size);
   if (const int fd = opened.handle->complete_fd(); fd >= 0) {
-    hit_bytes_.fetch_add(range.size(), std::memory_order_relaxed);
+    requests_.read_hit(range.size());
     OpenFiles::before_reply(file.fh);
     return reply_bytes(request, ImageBytes::in_file(fd, range), FUSE_BUF_SPLICE_MOVE);
   }
@@ -234,23 +236,25 @@ void ImageFs::read(fuse_req_t request, size_t size, off_t offset, const fuse_fil
   // thread still calls the handle. (What the answer points to is used only while the request is
   // ours, and the kernel then holds the file open.)
   const auto keep = open.shared_from_this();
-  auto parked = Parked::park(request, departures_);
+  auto parked = Parked::park(request, departures_, std::move(timer));
   opened.handle->read(range,
                       [this, parked, image = opened.image, fh = file.fh](Result<ImageBytes> bytes) {
                         fuse_req_t waiting = parked->claim();
                         if (!waiting) return;
+                        const RequestTimer timed = parked->take_timer();
                         OpenFiles::before_reply(fh);
-                        if (bytes) miss_bytes_.fetch_add(bytes->length, std::memory_order_relaxed);
+                        if (bytes) requests_.read_miss(bytes->length);
                         // Not moved: pages of a file that is being filled are under write-back, and
                         // to take them over would wait for the disk.
                         if (bytes)
                           reply_bytes(waiting, *bytes, static_cast<fuse_buf_copy_flags>(0));
                         else
-                          reply_error(waiting, "read", image->id().str(), bytes.error());
+                          reply_error(waiting, Operation::kRead, image->id().str(), bytes.error());
                       });
 }
 
 void ImageFs::lseek(fuse_req_t request, off_t offset, int whence, const fuse_file_info& file) {
+  const RequestTimer timer = requests_.begin(Operation::kLseek);
   const auto& what = OpenFiles::get(file.fh).what;
   const auto* opened = std::get_if<OpenImage>(&what);
   const auto* page = std::get_if<OpenPage>(&what);
@@ -276,31 +280,35 @@ void ImageFs::lseek(fuse_req_t request, off_t offset, int whence, const fuse_fil
 }
 
 void ImageFs::release(fuse_req_t request, const fuse_file_info& file) {
+  const RequestTimer timer = requests_.begin(Operation::kRelease);
   files_.remove(file.fh);
   fuse_reply_err(request, 0);
 }
 
 void ImageFs::opendir(fuse_req_t request, uint64_t node, const fuse_file_info& file) {
+  RequestTimer timer = requests_.begin(Operation::kList);
   if (node == node::kControl) return reply_open(request, file, control_directory());
   const auto directory = nodes_.find_named<Directory>(node);
   if (!directory) {
     fuse_reply_err(request, ENOTDIR);
     return;
   }
-  auto parked = Parked::park(request, departures_);
-  tree_->list(directory->path,
-              [this, parked, file, path = directory->path](Result<OpenDirectory> listed) {
-                fuse_req_t waiting = parked->claim();
-                if (!waiting) return;
-                if (!listed)
-                  return reply_error(waiting, "list", path.empty() ? "/" : path, listed.error());
-                listed->self = directory_inode(path);
-                listed->above = directory_inode(directory_above(path));
-                reply_open(waiting, file, std::move(*listed));
-              });
+  auto parked = Parked::park(request, departures_, std::move(timer));
+  tree_->list(
+      directory->path, [this, parked, file, path = directory->path](Result<OpenDirectory> listed) {
+        fuse_req_t waiting = parked->claim();
+        if (!waiting) return;
+        const RequestTimer timed = parked->take_timer();
+        if (!listed)
+          return reply_error(waiting, Operation::kList, path.empty() ? "/" : path, listed.error());
+        listed->self = directory_inode(path);
+        listed->above = directory_inode(directory_above(path));
+        reply_open(waiting, file, std::move(*listed));
+      });
 }
 
 void ImageFs::readdir(fuse_req_t request, size_t size, off_t offset, const fuse_file_info& file) {
+  const RequestTimer timer = requests_.begin(Operation::kReaddir);
   const auto& directory = std::get<OpenDirectory>(OpenFiles::get(file.fh).what);
   std::string buffer(size, '\0');
   size_t used = 0;
@@ -319,6 +327,7 @@ void ImageFs::readdir(fuse_req_t request, size_t size, off_t offset, const fuse_
 }
 
 void ImageFs::statfs(fuse_req_t request) {
+  const RequestTimer timer = requests_.begin(Operation::kStatfs);
   const struct statvfs st = file_system_attributes(store_.space());
   fuse_reply_statfs(request, &st);
 }
@@ -330,6 +339,7 @@ Xattrs ImageFs::xattrs_of(uint64_t node) const {
 }
 
 void ImageFs::getxattr(fuse_req_t request, uint64_t node, const char* name, size_t size) {
+  const RequestTimer timer = requests_.begin(Operation::kGetxattr);
   const Xattrs xattrs = is_our_xattr(name) ? xattrs_of(node) : Xattrs{};
   if (const std::string* value = find_xattr(xattrs, name))
     reply_xattr_text(request, *value, size);
@@ -338,6 +348,7 @@ void ImageFs::getxattr(fuse_req_t request, uint64_t node, const char* name, size
 }
 
 void ImageFs::listxattr(fuse_req_t request, uint64_t node, size_t size) {
+  const RequestTimer timer = requests_.begin(Operation::kListxattr);
   reply_xattr_text(request, xattr_list(xattrs_of(node)), size);
 }
 

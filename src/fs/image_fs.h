@@ -5,7 +5,6 @@
 // once, now or later. Must live until the store is shut down and the session's loop has ended.
 #pragma once
 
-#include <atomic>
 #include <functional>
 #include <memory>
 
@@ -18,6 +17,8 @@
 #include "fs/mount_facts.h"
 #include "fs/node_table.h"
 #include "fs/open_files.h"
+#include "fs/pages.h"
+#include "fs/request_counters.h"
 #include "fs/tree.h"
 #include "fs/xattrs.h"
 
@@ -33,6 +34,9 @@ class ImageFs {
 
   // Which open images the kernel reads by itself. To be ended before the session is.
   BackingFiles& backing_files() { return backing_files_; }
+
+  // What the mount tells of itself. Lives as long as this.
+  const Pages& pages() const { return pages_; }
 
   // No reply is made of its own accord after this: for the end, when the store is shut down.
   void stop() { departures_.stop(); }
@@ -57,24 +61,22 @@ class ImageFs {
   void reply_control_entry(fuse_req_t request, uint64_t node);
   // Replies to an open; when the asker has left meanwhile, the file is closed again.
   void reply_open(fuse_req_t request, fuse_file_info reply, OpenFile::What what);
-  void reply_error(fuse_req_t request, std::string_view operation, std::string_view image_id,
+  void reply_error(fuse_req_t request, Operation operation, std::string_view image_id,
                    const Error& error);
   Xattrs xattrs_of(uint64_t node) const;
-  std::string page_text(uint64_t node) const;
   std::optional<struct stat> attributes(uint64_t node) const;  // nullopt: there is no such node
   struct stat attributes(const Found& found) const;
 
   ImageStore& store_;
   const std::unique_ptr<Tree> tree_;
-  const UpstreamStats& upstream_;
   const MountFacts facts_;
   const Ownership ownership_;
-  const WallTime mounted_at_;
   std::function<void()> ready_;
   ErrorLog errors_;
-  std::atomic<uint64_t> hit_bytes_{0}, miss_bytes_{0};  // see RequestFigures
+  RequestCounters requests_;
   NodeTable nodes_;
   BackingFiles backing_files_;
+  const Pages pages_;
   OpenFiles files_;
   Departures departures_;
 };

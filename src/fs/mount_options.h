@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "cache/store_config.h"
 #include "fetch/open_upstream.h"
+#include "fs/listen_address.h"
 
 namespace imgcachefs {
 
@@ -30,6 +31,8 @@ struct MountOptions {
   std::string credentials;  // path of the file; empty: none
   std::string cloud;        // name of an entry of clouds.yaml; empty: none
   bool passthrough = true;  // `auto`: use it where it is possible
+
+  std::optional<ListenAddress> metrics_listen;
 
   std::string glance_conf;  // path of the file that some options were taken from; empty: none
 

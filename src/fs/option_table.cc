@@ -40,10 +40,13 @@ Status set_scrub(MountOptions&, const std::string& text) {
   return fail(ErrorKind::kInvalid, "is not supported by this version");
 }
 
-// Options of features to come: refused rather than ignored.
-Status set_unsupported(MountOptions&, const std::string& text) {
+Status set_metrics_listen(MountOptions& options, const std::string& text) {
+  options.metrics_listen.reset();
   if (text.empty()) return {};
-  return fail(ErrorKind::kInvalid, "is not supported by this version");
+  auto address = ListenAddress::parse(text);
+  if (!address) return fail(address.error());
+  options.metrics_listen = std::move(*address);
+  return {};
 }
 
 constexpr std::array kOptions = {
@@ -168,8 +171,8 @@ constexpr std::array kOptions = {
              return into(o.upstream.redis, parse_text(t));
            }},
     Option{"metrics_listen", Takes::kValue, "ADDR:PORT", "none",
-           "Prometheus metrics and the status page over HTTP; not in this version yet",
-           set_unsupported},
+           "Prometheus metrics (/metrics) and the status page (/) over HTTP, without login or TLS",
+           set_metrics_listen},
     Option{"glance_conf", Takes::kValue, "FILE", "none",
            "take Glance's image_cache_* options from its own file",
            [](MountOptions& o, const std::string& t) {

@@ -4,11 +4,15 @@
 
 namespace imgcachefs {
 
-Parked::Parked(fuse_req_t request, Departures& departures)
-    : request_(request), asker_(fuse_req_ctx(request)->pid), departures_(departures) {}
+Parked::Parked(fuse_req_t request, Departures& departures, RequestTimer timer)
+    : request_(request),
+      asker_(fuse_req_ctx(request)->pid),
+      departures_(departures),
+      timer_(std::move(timer)) {}
 
-std::shared_ptr<Parked> Parked::park(fuse_req_t request, Departures& departures) {
-  auto parked = std::make_shared<Parked>(request, departures);
+std::shared_ptr<Parked> Parked::park(fuse_req_t request, Departures& departures,
+                                     RequestTimer timer) {
+  auto parked = std::make_shared<Parked>(request, departures, std::move(timer));
   fuse_req_interrupt_func(request, &Parked::interrupted, parked.get());
   return parked;
 }
@@ -20,7 +24,10 @@ fuse_req_t Parked::claim() {
 }
 
 void Parked::leave() {
-  if (fuse_req_t request = claim()) fuse_reply_err(request, EINTR);
+  if (fuse_req_t request = claim()) {
+    const RequestTimer timer = take_timer();
+    fuse_reply_err(request, EINTR);
+  }
 }
 
 void Parked::interrupted(fuse_req_t, void* parked) {

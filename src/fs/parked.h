@@ -20,20 +20,24 @@
 
 #include "fs/departures.h"
 #include "fs/fuse.h"
+#include "fs/request_counters.h"
 
 namespace imgcachefs {
 
 class Parked : public std::enable_shared_from_this<Parked> {
  public:
   // `departures` outlives the request.
-  static std::shared_ptr<Parked> park(fuse_req_t request, Departures& departures);
+  static std::shared_ptr<Parked> park(fuse_req_t request, Departures& departures,
+                                      RequestTimer timer);
 
-  Parked(fuse_req_t request, Departures& departures);
+  Parked(fuse_req_t request, Departures& departures, RequestTimer timer);
   Parked(const Parked&) = delete;
   Parked& operator=(const Parked&) = delete;
 
   // The request, which the caller must now reply to; nullptr when the asker has left. Once.
   fuse_req_t claim();
+  // For who has claimed it: to be kept until the reply is made.
+  RequestTimer take_timer() { return std::move(timer_); }
 
   void leave();  // replies EINTR, unless the request was claimed
   bool waits() const { return !decided_; }
@@ -45,6 +49,7 @@ class Parked : public std::enable_shared_from_this<Parked> {
   const fuse_req_t request_;
   const pid_t asker_;
   Departures& departures_;
+  RequestTimer timer_;  // of who claims it
   std::atomic<bool> decided_{false};
 };
 

@@ -5,6 +5,8 @@
 #include <string>
 #include <vector>
 
+#include "base/histogram.h"
+
 namespace imgcachefs {
 
 struct ErrorCount {
@@ -13,12 +15,21 @@ struct ErrorCount {
   uint64_t count;
 };
 
+struct OperationTimes {
+  std::string operation;
+  HistogramFigures times;  // from a request to its reply, however long it was parked
+};
+
 // Since the mount. Reads that the kernel answers by itself, from its page cache or in passthrough,
 // never come here.
 struct RequestFigures {
   uint64_t hit_bytes = 0;   // read from images that were cached when opened
   uint64_t miss_bytes = 0;  // read from others
   std::vector<ErrorCount> errors;
+  std::vector<OperationTimes> operations = {};
+  // Opens of cached images: those that the kernel reads by itself, and those that are read through
+  // us.
+  uint64_t passed_opens = 0, own_opens = 0;
 };
 
 }  // namespace imgcachefs

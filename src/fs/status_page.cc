@@ -25,6 +25,8 @@ std::string status_page(const MountFacts& facts, bool passthrough, const StoreSt
          {"kind", or_null(entry.error.has_value(), [&] { return to_string(entry.error->kind); })},
          {"next_try",
           or_null(entry.next_try.has_value(), [&] { return rfc3339(*entry.next_try); })}});
+  const auto failure = upstream.last_failure();
+  const auto up = upstream.up();
   Json page = {
       {"version", facts.version},
       {"source", facts.source},
@@ -44,7 +46,15 @@ std::string status_page(const MountFacts& facts, bool passthrough, const StoreSt
       {"upstream",
        {{"requests", upstream.requests.load()},
         {"bytes", upstream.bytes.load()},
-        {"errors", upstream.errors.load()}}},
+        {"errors", upstream.errors.load()},
+        {"retries", upstream.retries.load()},
+        {"up", or_null(up.has_value(), [&] { return *up; })},
+        {"last_error",
+         or_null(failure.has_value(),
+                 [&] {
+                   return Json({{"message", failure->message}, {"time", rfc3339(failure->when)}});
+                 })}}},
+      {"mounted_at", rfc3339(facts.mounted_at)},
       {"fills", std::move(fills)},
       {"queue", std::move(queue)},
   };

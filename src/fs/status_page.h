@@ -1,6 +1,7 @@
 // .imgcachefs/status: the state of a mount as JSON, with the keys of DESIGN 2.2. Beside them: of a
-// fill `whole`, and `queue`, the queued images that were tried: their failed attempts, the last
-// error and its kind, and when it is tried again (null: it is being tried).
+// fill `whole`; of upstream `retries`, `up` (null: it was not asked yet) and `last_error` with its
+// time; `mounted_at`; and `queue`, the queued images that were tried: their failed attempts, the
+// last error and its kind, and when it is tried again (null: it is being tried).
 #pragma once
 
 #include <string>

@@ -181,7 +181,7 @@ TEST_P(AdoptedImagesTest, AWrongOneMakesWayAndTheNextOpenIsRight) {
     EXPECT_EQ(counters.fills_completed, 1u);
     EXPECT_EQ(counters.fills_failed, 0u);
     EXPECT_EQ(counters.misses, 1u);
-    EXPECT_EQ(counters.evicted_images, 0u);
+    EXPECT_EQ(counters.for_room.images, 0u);
     // What is counted is what lies there, two files; but for the block of user.error.
     uint64_t lies_there = 0;
     for (const auto& entry : std::filesystem::recursive_directory_iterator(cache_.dir()))

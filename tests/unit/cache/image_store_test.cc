@@ -530,7 +530,7 @@ TEST_F(ImageStoreTest, RoomThatOthersMadeIsUsedBeforeAnythingIsEvicted) {
   EXPECT_TRUE(files::exists(cached("a")));  // used least recently, and not in anybody's way
   for (const char* name : {"a", "c"}) files::remove(cached(name));
   cache("d");
-  EXPECT_EQ(store_->status().counters.evicted_images, 0u);
+  EXPECT_EQ(store_->status().counters.for_room.images, 0u);
 }
 
 TEST_F(ImageStoreTest, InterruptedImageIsResumedAndHarmedBytesAreFetchedAgain) {

@@ -258,8 +258,17 @@ TEST(Options, PathsAreMadeAbsoluteForTheDaemonLeavesTheDirectory) {
 }
 
 TEST(Options, WhatThisVersionCannotDoIsRefusedNotIgnored) {
-  for (const char* later : {"metrics_listen=127.0.0.1:1", "scrub=7d"})
-    EXPECT_THAT(refusal({"-o", later}), HasSubstr("not supported by this version")) << later;
+  EXPECT_THAT(refusal({"-o", "scrub=7d"}), HasSubstr("not supported by this version"));
+}
+
+TEST(Options, WhereMetricsAreShown) {
+  EXPECT_EQ(options({}).metrics_listen, std::nullopt);
+  const auto address = options({"-o", "metrics_listen=[::1]:9109"}).metrics_listen;
+  ASSERT_TRUE(address);
+  EXPECT_EQ(address->host, "::1");
+  EXPECT_EQ(address->port, 9109);
+  EXPECT_EQ(options({"-o", "metrics_listen="}).metrics_listen, std::nullopt);
+  EXPECT_THAT(refusal({"-o", "metrics_listen=:9109"}), HasSubstr("metrics_listen"));
 }
 
 TEST(Options, WhereGlanceIsInACatalogue) {

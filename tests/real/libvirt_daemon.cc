@@ -27,6 +27,9 @@ cgroup_controllers = []
 // Debian's libvirtd is built for guests of the user libvirt-qemu, and does not start where there is
 // none: it is made by another package, which wants systemd and more.
 //
+// KVM is hidden: guests are emulated here, and a /dev/kvm that libvirt may open and their user may
+// not has it ask qemu anew, for half a second, at every turn.
+//
 // The first process there has to bury what libvirtd leaves behind: a guest that has ended and has
 // not been waited for counts as running. A shell does that.
 constexpr const char* kStart = R"(set -e
@@ -44,6 +47,11 @@ echo "libvirt-qemu:x:$2:" >>"$1/group"
 for table in passwd group; do
   mount --bind "$1/$table" "/etc/$table"
 done
+if [ -e /dev/kvm ]; then
+  touch "$1/kvm"
+  chmod 0 "$1/kvm"
+  mount --bind "$1/kvm" /dev/kvm
+fi
 libvirtd --config "$1/etc/libvirt/libvirtd.conf" --pid-file "$1/pid" &
 wait
 )";

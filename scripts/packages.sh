@@ -20,6 +20,7 @@ DEMO_PACKAGES=(nginx)
 TEST_PACKAGES=(
   libgtest-dev libgmock-dev clang-format
   nginx redis-server openssl qemu-utils attr e2fsprogs mount util-linux procps curl python3
+  tmux zsh
 )
 
 # Real upstreams, and Glance's own classes and tools for its cache directory (tests/real).

@@ -4,120 +4,113 @@
 
 #include <CLI/CLI.hpp>
 #include <cstdio>
-#include <iostream>
 #include <map>
 
 #include "base/units.h"
 #include "cache/store_config.h"
+#include "ctl/help.h"
+#include "ctl/shown_text.h"
 #include "fetch/oci_names.h"
 
 namespace imgcachefs {
 namespace {
 
 ExitCode usage_error(const std::string& message) {
-  fmt::print(stderr, "imgcachectl: {}\nRun imgcachectl --help for its usage.\n", message);
+  complain(message);
+  fmt::print(stderr, "Run imgcachectl --help for its usage.\n");
   return ExitCode::kUsage;
 }
 
 const std::map<std::string, Verb> kVerbs = {
-    {"list", Verb::kList},   {"info", Verb::kInfo},       {"status", Verb::kStatus},
-    {"queue", Verb::kQueue}, {"unqueue", Verb::kUnqueue}, {"prefetch", Verb::kPrefetch},
-    {"evict", Verb::kEvict}, {"pin", Verb::kPin},         {"unpin", Verb::kUnpin},
-    {"prune", Verb::kPrune}, {"clean", Verb::kClean},     {"verify", Verb::kVerify},
+    {"list", Verb::kList},       {"info", Verb::kInfo},         {"map", Verb::kMap},
+    {"status", Verb::kStatus},   {"top", Verb::kTop},           {"queue", Verb::kQueue},
+    {"unqueue", Verb::kUnqueue}, {"prefetch", Verb::kPrefetch}, {"evict", Verb::kEvict},
+    {"pin", Verb::kPin},         {"unpin", Verb::kUnpin},       {"prune", Verb::kPrune},
+    {"clean", Verb::kClean},     {"verify", Verb::kVerify},
 };
 
-constexpr const char* kExitCodes =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage, 3 no such image or not cached (unqueue: not\n"
-    "queued), 4 verification failed, 5 upstream unreachable or refusing, 6 no space, 7 in use or\n"
-    "pinned. Of several images, the first that failed decides; a wrong checksum comes first.";
-
-constexpr const char* kPrefetchNotes =
-    "The running daemon fetches them, oldest first and below what readers ask for. Exit code 0 "
-    "only\n"
-    "when all of them are cached and their checksums were right. What fails for now (5, 6) or is\n"
-    "interrupted stays queued, and the daemon goes on trying; unqueue ends that.";
-
-constexpr const char* kQueueNotes =
-    "Images are cached in the order in which they were queued, by the daemon (within seconds), or\n"
-    "by Glance's prefetcher on the same directory. It is no error when one is queued, cached or\n"
-    "being cached already. What cannot be cached stays queued; list --queued tells why.\n"
-    "An image of a registry is given as REPOSITORY/ID, for the daemon to know where it is.";
+constexpr std::chrono::hours kLongestInterval{24};
 
 // The texts as typed, before they are given a meaning.
 struct Words {
   bool queued = false, incomplete = false, invalid = false;
   std::vector<std::string> ids;
   std::string max_size, stall_time;
+  std::string interval;
+  std::optional<uint64_t> count;
+  bool once = false;
 };
+
+void describe_top(CLI::App& top, Words& words) {
+  top.add_option("--interval", words.interval, "Time from one look to the next [1s]")
+      ->type_name("TIME");
+  auto* count = top.add_option("-n,--count", words.count, "Print so many plain snapshots and end")
+                    ->type_name("N");
+  top.add_flag("--once", words.once, "The same as -n 1")->excludes(count);
+}
 
 void describe(CLI::App& app, CommandLine& command, Words& words) {
   app.name("imgcachectl");
   app.require_subcommand(0, 1);
   app.allow_extras();  // told from each other, and named, in interpret()
   app.fallthrough();   // the options of all verbs may stand behind the verb as well
-  app.footer(kExitCodes);
-  app.set_version_flag("-V,--version", std::string("imgcachectl ") + IMGCACHEFS_VERSION);
   auto* mount = app.add_option("-m,--mount", command.mountpoint,
-                               "Work on the cache of the imgcachefs mounted there");
-  app.add_option(
-         "-c,--cache-dir", command.cache_dir,
-         "Work on this cache directory, mounted or not (default: " + StoreConfig{}.cache_dir + ")")
+                               "Work on the cache of the imgcachefs mounted there")
+                    ->type_name("MOUNTPOINT");
+  app.add_option("-c,--cache-dir", command.cache_dir,
+                 "Work on this cache directory, mounted or not\n" + std::string(27, ' ') + "[" +
+                     StoreConfig{}.cache_dir + "]")
+      ->type_name("DIR")
       ->excludes(mount);
-  app.add_flag("--json", command.json, "Print JSON");
+  app.add_flag("--json", command.json, "Print JSON: plain integers, times in RFC 3339");
+  app.set_help_flag("-h,--help", "Print this, or behind a verb all about that verb");
+  app.set_version_flag("-V,--version", std::string("imgcachectl ") + IMGCACHEFS_VERSION,
+                       "Print the version");
 
-  auto* list = app.add_subcommand("list", "List the cached images");
-  auto* places = list->add_option_group("places", "List others instead");
+  const auto images = [&](const char* verb) {
+    app.add_subcommand(verb)->add_option("ID", words.ids)->required();
+  };
+  const auto one_image = [&](const char* verb) {
+    app.add_subcommand(verb)->add_option("ID", words.ids)->required()->expected(1);
+  };
+  const auto images_or_all = [&](const char* verb, const char* all, size_t least) {
+    auto* which = app.add_subcommand(verb)->add_option_group("which");
+    which->add_option("ID", words.ids);
+    which->add_flag("--all", command.all, all);
+    which->require_option(least, 1);
+  };
+
+  auto* list = app.add_subcommand("list");
+  auto* places = list->add_option_group("places");
   places->add_flag("--queued", words.queued, "Those waiting to be cached, first one first");
   places->add_flag("--incomplete", words.incomplete, "Those being filled");
   places->add_flag("--invalid", words.invalid, "Those that failed their checksum");
   places->require_option(0, 1);
+  list->add_flag("--ids", command.only_ids, "Their IDs alone, one a line");
+  one_image("info");
+  one_image("map");
+  app.add_subcommand("status");
+  describe_top(*app.add_subcommand("top"), words);
+  images("queue");
+  images_or_all("unqueue", "All that are queued", 1);
+  images("prefetch");
+  images_or_all("evict", "All that are neither pinned nor in use", 1);
+  images("pin");
+  images("unpin");
 
-  app.add_subcommand("info", "Tell all that is known of an image")
-      ->add_option("ID", words.ids, "The image")
-      ->required()
-      ->expected(1);
-
-  app.add_subcommand("status", "Tell the state of the cache");
-
-  const auto images = [&words](CLI::App* verb) {
-    verb->add_option("ID", words.ids, "The images")->required();
-    return verb;
-  };
-  const auto images_or_all = [&](CLI::App* verb, const char* all, size_t least) {
-    auto* which = verb->add_option_group("which");
-    which->add_option("ID", words.ids, "The images");
-    which->add_flag("--all", command.all, all);
-    which->require_option(least, 1);
-    return verb;
-  };
-  images(app.add_subcommand("queue", "Have images cached in the background"))->footer(kQueueNotes);
-  images_or_all(app.add_subcommand("unqueue", "Take images out of the queue"),
-                "All that are queued", 1)
-      ->footer("What is being fetched already may go on.");
-  images(app.add_subcommand("prefetch", "Have images cached, and wait for it"))
-      ->footer(kPrefetchNotes);
-  images_or_all(app.add_subcommand("evict", "Take images out of the cache"),
-                "All that are neither pinned nor in use", 1);
-  images(app.add_subcommand("pin", "Keep cached images: they are never evicted or pruned"))
-      ->footer("A pinned image still goes when it changes upstream, or is gone there.");
-  images(app.add_subcommand("unpin", "Let images be evicted and pruned again"));
-
-  auto* prune =
-      app.add_subcommand("prune", "Take out the least recently used images until the others fit");
-  prune->add_option("--max-size", words.max_size,
-                    "What the cache may hold (K, M, G, T; default: the mount's max_size)");
+  auto* prune = app.add_subcommand("prune");
+  prune
+      ->add_option("--max-size", words.max_size,
+                   "What the cache may hold (K, M, G, T) [the mount's max_size]")
+      ->type_name("SIZE");
   prune->add_flag("--dry-run", command.dry_run, "Only tell what would go");
-
-  auto* clean =
-      app.add_subcommand("clean", "Remove invalid images, and incomplete ones nobody fills");
-  clean->add_option("--stall-time", words.stall_time,
-                    "How long an incomplete image must lie untouched (s, m, h, d; default: 1d)");
+  auto* clean = app.add_subcommand("clean");
+  clean
+      ->add_option("--stall-time", words.stall_time,
+                   "How long an incomplete image must lie untouched (s, m, h, d) [1d]")
+      ->type_name("TIME");
   clean->add_flag("--dry-run", command.dry_run, "Only tell what would go");
-
-  images_or_all(app.add_subcommand("verify", "Re-hash what is on disk of cached images"),
-                "All that are cached; those without a known checksum are skipped (the default)", 0)
-      ->footer(
-          "An image with a wrong checksum is moved to invalid/, and fetched anew when it is read.");
+  images_or_all("verify", "All that are cached; those without a known checksum are skipped", 0);
 }
 
 std::variant<CommandLine, ExitCode> interpret(const CLI::App& app, CommandLine command,
@@ -157,6 +150,16 @@ std::variant<CommandLine, ExitCode> interpret(const CLI::App& app, CommandLine c
     if (!time) return usage_error("--stall-time: " + time.error().message);
     command.stall_time = *time;
   }
+  if (!words.interval.empty()) {
+    auto time = parse_duration(words.interval);
+    if (!time) return usage_error("--interval: " + time.error().message);
+    if (time->count() == 0 || *time > kLongestInterval)
+      return usage_error("--interval: is a second at least, and a day at most");
+    command.interval = *time;
+  }
+  if (words.count == 0) return usage_error("--count: is 1 at least");
+  command.count = words.count;
+  if (words.once) command.count = 1;
   return command;
 }
 
@@ -165,13 +168,18 @@ std::variant<CommandLine, ExitCode> interpret(const CLI::App& app, CommandLine c
 std::variant<CommandLine, ExitCode> parse_command_line(int argc, const char* const* argv) {
   CommandLine command;
   Words words;
-  CLI::App app("Manage the cache of imgcachefs.");
+  CLI::App app;
   describe(app, command, words);
   try {
     app.parse(argc, argv);
+  } catch (const CLI::CallForHelp&) {
+    const auto verbs = app.get_subcommands();
+    std::fputs((verbs.empty() ? help_of_all(app) : help_of_verb(*verbs.front())).c_str(), stdout);
+    return ExitCode::kDone;
+  } catch (const CLI::CallForVersion& version) {
+    fmt::print("{}\n", version.what());
+    return ExitCode::kDone;
   } catch (const CLI::ParseError& error) {
-    // Help and version come as errors too, with the exit code 0.
-    if (error.get_exit_code() == 0) return static_cast<ExitCode>(app.exit(error, std::cout));
     return usage_error(error.what());
   }
   return interpret(app, std::move(command), words);

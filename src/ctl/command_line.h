@@ -17,7 +17,9 @@ namespace imgcachefs {
 enum class Verb {
   kList,
   kInfo,
+  kMap,
   kStatus,
+  kTop,
   kQueue,
   kUnqueue,
   kPrefetch,
@@ -35,12 +37,15 @@ struct CommandLine {
   bool json = false;
   Verb verb = Verb::kList;
   Place place = Place::kCached;  // list: which images
-  std::vector<ImageId> ids;      // info: one; others: some, unless `all`; verify: none is `all`
+  bool only_ids = false;         // list
+  std::vector<ImageId> ids;  // info, map: one; others: some, unless `all`; verify: none is `all`
   std::map<ImageId, std::string> repositories;  // of those that were given as REPOSITORY/ID
   bool all = false;
   std::optional<uint64_t> max_size;                // prune: bytes
   std::optional<std::chrono::seconds> stall_time;  // clean
   bool dry_run = false;
+  std::chrono::seconds interval{1};  // top
+  std::optional<uint64_t> count;     // top: snapshots; nullopt: until it is ended
 
   std::string repository_of(const ImageId& id) const {  // "": none was given
     auto at = repositories.find(id);

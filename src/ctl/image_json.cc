@@ -43,6 +43,14 @@ Json to_json(const Removals& removals) {
   return {{"files", removals.files.size()}, {"bytes", removals.bytes}, {"images", images}};
 }
 
+Json text_or_null(const std::string& text) {
+  return text.empty() ? Json(nullptr) : Json(text);
+}
+
+std::string to_line(const Json& json) {
+  return json.dump(-1, ' ', false, Json::error_handler_t::replace);
+}
+
 std::string to_text(const Json& json) {
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }

@@ -19,6 +19,11 @@ uint64_t number_of(const json& object, const char* key) {
   return at != object.end() && at->is_number_unsigned() ? at->get<uint64_t>() : 0;
 }
 
+json object_of(const json& object, const char* key) {
+  auto at = object.find(key);
+  return at != object.end() && at->is_object() ? *at : json::object();
+}
+
 ErrorKind kind_of(const std::string& name) {
   for (int kind = 0; kind <= static_cast<int>(ErrorKind::kIo); ++kind)
     if (to_string(static_cast<ErrorKind>(kind)) == name) return static_cast<ErrorKind>(kind);
@@ -41,10 +46,29 @@ void each(const json& page, const char* list, See see) {
 Result<MountFigures> mount_figures(const std::string& mountpoint) {
   auto text = mount_status(mountpoint);
   if (!text) return fail(text.error());
-  const json page = json::parse(*text, nullptr, false);
+  return parse_figures(mountpoint, *text);
+}
+
+Result<MountFigures> parse_figures(const std::string& mountpoint, const std::string& text) {
+  const json page = json::parse(text, nullptr, false);
   if (!page.is_object())
     return fail(ErrorKind::kIo, mountpoint + "/.imgcachefs/status is not JSON");
+  const json images = object_of(page, "images"), upstream = object_of(page, "upstream");
   MountFigures figures;
+  figures.version = text_of(page, "version");
+  figures.source = text_of(page, "source");
+  figures.cache_dir = text_of(page, "cache_dir");
+  figures.driver = text_of(page, "driver");
+  figures.passthrough = text_of(page, "passthrough");
+  figures.max_size = number_of(page, "max_size");
+  figures.used = number_of(page, "used");
+  figures.chunk_size = number_of(page, "chunk_size");
+  figures.images = {number_of(images, "cached"), number_of(images, "incomplete"),
+                    number_of(images, "invalid"), number_of(images, "queued")};
+  figures.hits = number_of(page, "hits");
+  figures.misses = number_of(page, "misses");
+  figures.upstream = {number_of(upstream, "requests"), number_of(upstream, "bytes"),
+                      number_of(upstream, "errors")};
   each(page, "fills", [&](const ImageId& id, const json& fill) {
     auto whole = fill.find("whole");
     figures.fills[id] = {number_of(fill, "size"), number_of(fill, "cached_bytes"),

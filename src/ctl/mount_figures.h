@@ -1,4 +1,4 @@
-// What a mount's status page says of its fills and of its queue.
+// What a mount's status page says (fs/status_page.h), as far as people are told.
 #pragma once
 
 #include <cstdint>
@@ -23,11 +23,28 @@ struct QueueFigures {
   std::string next_try;        // RFC 3339; "": it is being tried
 };
 
+struct ImageCounts {
+  uint64_t cached = 0, incomplete = 0, invalid = 0, queued = 0;
+};
+
+struct UpstreamFigures {
+  uint64_t requests = 0, bytes = 0, errors = 0;  // since the mount
+};
+
+// What a page does not say is 0, or empty.
 struct MountFigures {
+  std::string version, source, cache_dir, driver, passthrough;
+  uint64_t max_size = 0, used = 0, chunk_size = 0;  // bytes
+  ImageCounts images;
+  uint64_t hits = 0, misses = 0;  // opens since the mount
+  UpstreamFigures upstream;
   std::map<ImageId, FillFigures> fills;
   std::map<ImageId, QueueFigures> queue;  // only what was tried
 };
 
 Result<MountFigures> mount_figures(const std::string& mountpoint);
+
+// Of a page that was read already. kIo: it is none.
+Result<MountFigures> parse_figures(const std::string& mountpoint, const std::string& page);
 
 }  // namespace imgcachefs

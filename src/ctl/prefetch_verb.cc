@@ -1,8 +1,6 @@
 #include "ctl/prefetch_verb.h"
 
 #include <fmt/format.h>
-#include <signal.h>
-#include <time.h>
 
 #include <algorithm>
 
@@ -10,40 +8,21 @@
 #include "ctl/mount_figures.h"
 #include "ctl/progress.h"
 #include "ctl/report.h"
+#include "ctl/signals.h"
 
 namespace imgcachefs {
 namespace {
 
-constexpr long kLookEveryMs = 200;
+constexpr int kLookEveryMs = 200;
 // A row may come a moment after its file when Glance caches the image.
 constexpr int kLooksForARow = 10;
-
-// SIGINT and its kin while it lives: taken when we look for them, so that the last word is ours.
-class EndSignals {
- public:
-  EndSignals() {
-    ::sigemptyset(&set_);
-    for (int signal : {SIGINT, SIGTERM, SIGHUP}) ::sigaddset(&set_, signal);
-    ::pthread_sigmask(SIG_BLOCK, &set_, &before_);
-  }
-  ~EndSignals() { ::pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
-  EndSignals(const EndSignals&) = delete;
-  EndSignals& operator=(const EndSignals&) = delete;
-
-  bool wait(long milliseconds) const {  // true: one came
-    const struct timespec time = {milliseconds / 1000, milliseconds % 1000 * 1000000};
-    return ::sigtimedwait(&set_, nullptr, &time) > 0;
-  }
-
- private:
-  sigset_t set_, before_;
-};
 
 struct Wanted {
   ImageId id;
   bool queued_by_us = false;
   unsigned attempts_before = 0;  // what failed before we came is not our answer
   bool settled = false;
+  uint64_t size = 0;  // bytes, when it is cached
   int looks_for_a_row = 0;
 };
 
@@ -59,7 +38,7 @@ class Prefetch {
   Result<ExitCode> run() {
     auto before = mount_figures(*cache_.mountpoint());
     if (!before) return fail(before.error());
-    const EndSignals signals;
+    const Signals signals{SIGINT, SIGTERM, SIGHUP};
     for (const ImageId& id : command_.ids) begin(id, *before);
     while (true) {
       auto figures = mount_figures(*cache_.mountpoint());
@@ -135,6 +114,7 @@ class Prefetch {
                                 id.str()),
                     ExitCode::kFailed);
     wanted.settled = true;
+    wanted.size = size;
     progress_.clear();
     report_.did(
         id, "cached and verified",
@@ -172,31 +152,30 @@ class Prefetch {
 
   void show(const MountFigures& figures) {
     if (!progress_.due()) return;
-    uint64_t bytes = 0, of = 0, rate = 0;
-    size_t settled = 0, waiting = 0;
+    ProgressFigures progress;
+    progress.count = wanted_.size();
     for (const Wanted& wanted : wanted_) {
       if (wanted.settled) {
-        ++settled;
+        ++progress.done;
+        progress.bytes += wanted.size;
+        progress.size += wanted.size;
         continue;
       }
       auto fill = figures.fills.find(wanted.id);
       if (fill == figures.fills.end()) {
-        ++waiting;
+        progress.more = true;
         continue;
       }
-      bytes += fill->second.cached_bytes;
-      of += fill->second.size;
-      rate += fill->second.rate;
+      progress.bytes += fill->second.cached_bytes;
+      progress.size += fill->second.size;
+      progress.rate += fill->second.rate;
+      if (!progress.image.empty()) continue;
+      progress.image = wanted.id.str();
+      progress.image_bytes = fill->second.cached_bytes;
+      progress.image_size = fill->second.size;
     }
-    std::string line = wanted_.size() == 1
-                           ? fmt::format("{}: ", wanted_.front().id.str())
-                           : fmt::format("{} of {} done, ", settled, wanted_.size());
-    if (of > 0) line += progress_text(bytes, of, rate);
-    if (waiting > 0 && wanted_.size() > 1)
-      line += fmt::format("{}{} waiting", of > 0 ? ", " : "", waiting);
-    else if (of == 0)
-      line += "waiting";
-    progress_.show(line);
+    if (wanted_.size() == 1) progress.image = wanted_.front().id.str();
+    progress_.show(progress);
   }
 
   const CommandLine& command_;

@@ -2,11 +2,10 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
-
 #include "cache/image_queue.h"
 #include "ctl/mount_figures.h"
 #include "ctl/report.h"
+#include "ctl/shown_text.h"
 
 namespace imgcachefs {
 namespace {
@@ -62,8 +61,7 @@ Result<ExitCode> run_queue(const CommandLine& command, const CacheView& cache) {
       report.failed(id, outcome.error());
   }
   if (!cache.is_served())
-    fmt::print(stderr,
-               "imgcachectl: no imgcachefs has this cache mounted: what is queued waits for one\n");
+    complain("no imgcachefs has this cache mounted: what is queued waits for one");
   return report.finish();
 }
 

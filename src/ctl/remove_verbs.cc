@@ -12,6 +12,7 @@
 #include "cache/store_config.h"
 #include "ctl/image_json.h"
 #include "ctl/mount.h"
+#include "ctl/shown_text.h"
 
 namespace imgcachefs {
 namespace {
@@ -30,7 +31,7 @@ void print(const CommandLine& command, const Removals& removals, Json also) {
   }
   const char* did = command.dry_run ? "would remove" : "removed";
   for (const Removed& file : removals.files)
-    fmt::print("{} {} ({}, {})\n", did, file.id.str(), state_of(file.place),
+    fmt::print("{} {} ({}, {})\n", did, shown(file.id.str()), state_of(file.place),
                human_size(file.bytes));
   fmt::print("{} {} file{}, {}\n", did, removals.files.size(),
              removals.files.size() == 1 ? "" : "s", human_size(removals.bytes));
@@ -110,7 +111,7 @@ Result<ExitCode> run_evict(const CommandLine& command, const CacheView& cache) {
     }
     // With --all, one that went by itself meanwhile is what was asked for.
     if (command.all && evicted.error().kind == ErrorKind::kNotFound) continue;
-    fmt::print(stderr, "imgcachectl: {}\n", evicted.error().message);
+    complain(evicted.error().message);
     const ExitCode failure = exit_code_of(evicted.error());
     errors.push_back({{"image_id", id.str()},
                       {"error", evicted.error().message},

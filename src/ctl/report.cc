@@ -4,6 +4,8 @@
 
 #include <cstdio>
 
+#include "ctl/shown_text.h"
+
 namespace imgcachefs {
 
 void Report::did(const ImageId& id, const std::string& what, const Json& also) {
@@ -11,14 +13,14 @@ void Report::did(const ImageId& id, const std::string& what, const Json& also) {
   image.update(also);
   images_.push_back(std::move(image));
   if (as_json_) return;
-  fmt::print("{}: {}\n", id.str(), what);
+  fmt::print("{}: {}\n", shown(id.str()), what);
   std::fflush(stdout);  // some verbs take long: who reads a pipe sees how far they are
 }
 
 void Report::failed(const ImageId& id, const std::string& message, ExitCode code) {
   errors_.push_back(
       {{"image_id", id.str()}, {"error", message}, {"exit_code", static_cast<int>(code)}});
-  fmt::print(stderr, "imgcachectl: {}\n", message);
+  complain(message);
   if (code_ == ExitCode::kDone || code == ExitCode::kVerificationFailed) code_ = code;
 }
 

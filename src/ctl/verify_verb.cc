@@ -48,23 +48,30 @@ Result<ExitCode> run_verify(const CommandLine& command, const CacheView& cache) 
   auto wanted = wanted_images(command, cache);
   if (!wanted) return fail(wanted.error());
   const bool named = !command.ids.empty();
-  uint64_t total = 0, done = 0;
-  for (const Wanted& image : *wanted) total += image.size;
+  ProgressFigures figures;
+  figures.count = wanted->size();
+  for (const Wanted& image : *wanted) figures.size += image.size;
+  uint64_t done = 0;
   const auto start = std::chrono::steady_clock::now();
   Progress progress(command.json);
   Report report(command.json);
   for (const auto& [id, size] : *wanted) {
-    const auto shown = [&, &id = id](uint64_t bytes) {
+    const auto show = [&, &id = id, &size = size](uint64_t bytes) {
       if (!progress.due()) return true;
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
-      const double rate = static_cast<double>(done + bytes) / std::max(took.count(), 0.001);
-      progress.show(fmt::format("verifying {}: {}", id.str(),
-                                progress_text(done + bytes, total, static_cast<uint64_t>(rate))));
+      figures.image = id.str();
+      figures.image_bytes = bytes;
+      figures.image_size = size;
+      figures.bytes = done + bytes;
+      figures.rate =
+          static_cast<uint64_t>(static_cast<double>(figures.bytes) / std::max(took.count(), 0.001));
+      progress.show(figures);
       return true;
     };
-    auto verified = verify_cached(cache.layout(), cache.index(), id, shown);
+    auto verified = verify_cached(cache.layout(), cache.index(), id, show);
     progress.clear();
     done += size;
+    ++figures.done;
     if (!verified) {
       // With --all, one that went meanwhile is nothing to complain of.
       const ErrorKind kind = verified.error().kind;

@@ -74,20 +74,11 @@ TEST(Manual, SaysOfTheSameOptionsThatTheyAreNotInThisVersion) {
   EXPECT_EQ(of_page, of_program);
 }
 
-// The verbs stand in the help between the title of that list and what is not indented.
+// The verbs stand in the help before its options, a line each.
 std::set<std::string> verbs_of_program() {
-  std::set<std::string> verbs;
-  bool in_list = false;
-  for (const std::string& line : lines_of(help_of({"imgcachectl"}))) {
-    if (line.starts_with("Subcommands"))
-      in_list = true;
-    else if (in_list && !line.starts_with(' '))
-      break;
-    else if (std::smatch match;
-             in_list && std::regex_search(line, match, std::regex(R"(^  (\w+))")))
-      verbs.insert(match[1]);
-  }
-  return verbs;
+  std::string help = help_of({"imgcachectl"});
+  help.resize(std::min(help.find("\nOptions"), help.size()));
+  return matching(help, std::regex(R"(  (\w+) +\S.*)"), "$1");
 }
 
 TEST(Manual, HasEveryVerb) {

@@ -1,4 +1,4 @@
-// The verbs that only look: list, info, status.
+// The verb that tells the state of a cache and of its mount: status.
 #pragma once
 
 #include "ctl/cache_view.h"
@@ -7,8 +7,6 @@
 
 namespace imgcachefs {
 
-Result<ExitCode> run_list(const CommandLine& command, const CacheView& cache);
-Result<ExitCode> run_info(const CommandLine& command, const CacheView& cache);
 Result<ExitCode> run_status(const CommandLine& command, const CacheView& cache);
 
 }  // namespace imgcachefs

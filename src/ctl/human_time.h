@@ -1,0 +1,17 @@
+// Times as people say them.
+#pragma once
+
+#include <chrono>
+#include <string>
+
+#include "base/units.h"
+
+namespace imgcachefs {
+
+// "just now", "3 minutes ago", "2 days ago"; of what is still to come, "in 5 minutes".
+std::string age_text(WallTime then, WallTime now);
+
+// "0:15", "1:02:03", "2d 03h"
+std::string duration_text(std::chrono::seconds duration);
+
+}  // namespace imgcachefs

@@ -19,7 +19,7 @@ using RedisClock = std::chrono::steady_clock;
 
 // Our replies are some hundred bytes and have four elements.
 constexpr size_t kMostReplyBytes = 64 << 10;
-constexpr int kMostElements = 64;
+constexpr size_t kMostElements = 64;
 
 Error gone(int sys_errno) {
   return Error{ErrorKind::kUnavailable, std::generic_category().message(sys_errno)};
@@ -56,12 +56,14 @@ Result<UniqueFd> connect_to(const SocketAddress& address, RedisConnection::Deadl
   return fd;
 }
 
-// hiredis makes room for as many elements as it is told there will be.
-void* create_array(const redisReadTask* task, int elements);
+// hiredis makes room for as many elements as it is told there will be. How many is an int, and a
+// size_t since hiredis 1.0.
+template <typename Count>
+void* create_array(const redisReadTask* task, Count elements);
 
 // hiredis' own functions for replies, but for that one. They are not named in its headers, so they
 // are taken from a reader.
-redisReplyObjectFunctions own_functions(void* (*array)(const redisReadTask*, int)) {
+redisReplyObjectFunctions own_functions(decltype(redisReplyObjectFunctions::createArray) array) {
   std::unique_ptr<redisReader, decltype(&redisReaderFree)> reader(redisReaderCreate(),
                                                                   &redisReaderFree);
   if (!reader) throw std::bad_alloc();
@@ -70,9 +72,11 @@ redisReplyObjectFunctions own_functions(void* (*array)(const redisReadTask*, int
   return functions;
 }
 
-void* create_array(const redisReadTask* task, int elements) {
+template <typename Count>
+void* create_array(const redisReadTask* task, Count elements) {
   static const redisReplyObjectFunctions hiredis = own_functions(nullptr);
-  return elements > kMostElements ? nullptr : hiredis.createArray(task, elements);
+  return static_cast<size_t>(elements) > kMostElements ? nullptr
+                                                       : hiredis.createArray(task, elements);
 }
 
 redisReplyObjectFunctions* bounded_functions() {

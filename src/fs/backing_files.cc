@@ -23,8 +23,9 @@ class KernelBackingIds final : public BackingIds {
  public:
   explicit KernelBackingIds(int device) : device_(device) {}
 
-  // By the ioctl with any libfuse: fuse_passthrough_close() (3.17) wants a request, and an open
-  // whose answer was not delivered has none any more.
+  // By the ioctl with any libfuse. What 3.17 has for it, fuse_passthrough_open() and _close(),
+  // wants a request, and a file that is kept after its release has none any more; and it says that
+  // the kernel refuses, but not why.
   Result<int> open(int fd) override {
     const passthrough_abi::BackingMap map{fd, 0, 0};
     const int id = ::ioctl(device_, passthrough_abi::kBackingOpen, &map);

@@ -9,9 +9,8 @@
 #include <cstring>
 
 #include "base/log.h"
+#include "fs/answers.h"
 #include "fs/control_directory.h"
-#include "fs/init_reply.h"
-#include "fs/open_reply.h"
 #include "fs/parked.h"
 
 namespace imgcachefs {

@@ -17,8 +17,8 @@
 
 #include "base/log.h"
 #include "base/posix.h"
+#include "fs/answers.h"
 #include "fs/fuse_operations.h"
-#include "fs/init_reply.h"
 #include "fs/mount_table.h"
 #include "fs/read_ahead.h"
 

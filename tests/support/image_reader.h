@@ -6,6 +6,7 @@
 //       EXPECT_EQ(reader.read(mount.path("image"), image), "") << reader.name;
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>

@@ -1,4 +1,4 @@
-#include "fs/init_reply.h"
+#include "fs/answers.h"
 
 #include <fcntl.h>
 #include <linux/fuse.h>
@@ -11,21 +11,6 @@
 #include "fs/passthrough_abi.h"
 
 namespace imgcachefs {
-
-#if FUSE_VERSION >= FUSE_MAKE_VERSION(3, 17)
-
-// The stacking depth it asks for by default is the one we want: the cache lies on no stacked file
-// system, and one may be stacked on us.
-void ask_for_passthrough(fuse_conn_info& connection, BackingFiles& files) {
-  if (files.accept((connection.capable & FUSE_CAP_PASSTHROUGH) != 0))
-    connection.want |= FUSE_CAP_PASSTHROUGH;
-}
-
-Status amend_init_reply(fuse_session*) {
-  return {};
-}
-
-#else
 
 namespace {
 
@@ -102,6 +87,11 @@ Status amend_init_reply(fuse_session* session) {
   return {};
 }
 
-#endif
+int reply_opened(fuse_req_t request, const fuse_file_info& file, int backing_id) {
+  if (backing_id == 0) return fuse_reply_open(request, &file);
+  // It is answered as a buffer is: with these bytes.
+  const passthrough_abi::OpenOut out{file.fh, passthrough_abi::kOpenPassthrough, backing_id};
+  return fuse_reply_buf(request, reinterpret_cast<const char*>(&out), sizeof out);
+}
 
 }  // namespace imgcachefs

@@ -28,6 +28,7 @@ REAL_PACKAGES=(
   glance-api glance-common python3-glance python3-xattr sqlite3
   keystone python3-keystone uwsgi-core uwsgi-plugin-python3
   docker-registry skopeo apache2-utils
+  prometheus chromium
   libvirt-daemon libvirt-daemon-driver-qemu libvirt-clients qemu-system-x86
 )
 

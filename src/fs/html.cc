@@ -76,6 +76,7 @@ std::string columns(const std::vector<Column>& columns, size_t places, std::stri
     const Column& column = columns[columns.size() - std::min(places, columns.size()) + i];
     blocks += block("lower", first + i, 0, column.lower);
     blocks += block("upper", first + i, column.lower, column.upper);
+    blocks += block("amount", first + i, 0, column.amount);
   }
   return fmt::format(
       R"(<svg class="columns" role="img" aria-label="{}" viewBox="0 0 {} {:.0f}" preserveAspectRatio="none">)"

@@ -162,9 +162,9 @@ std::string rate_chart(std::string_view when, const std::vector<Traffic>& sample
   for (const Traffic& sample : samples) most = std::max(most, sample.upstream_bytes);
   std::vector<html::Column> columns;
   for (const Traffic& sample : samples)
-    columns.push_back(
-        {most == 0 ? 0 : static_cast<double>(sample.upstream_bytes) / static_cast<double>(most),
-         0});
+    columns.push_back({.amount = most == 0 ? 0
+                                           : static_cast<double>(sample.upstream_bytes) /
+                                                 static_cast<double>(most)});
   const std::string said = fmt::format("Received from upstream in the last {}: {}, at most {}/s",
                                        when, human_size(sum_of(samples).upstream_bytes),
                                        human_size(most / static_cast<uint64_t>(interval.count())));
@@ -174,7 +174,7 @@ std::string rate_chart(std::string_view when, const std::vector<Traffic>& sample
 
 std::string history_section(const History& history) {
   const auto fine = history.fine(), coarse = history.coarse();
-  return "<section id=\"history\" class=\"wide\"><h2>Hit rate</h2>\n"
+  return "<section id=\"history\" class=\"wide\"><h2>Hit rate and traffic</h2>\n"
          "<p><span class=\"key lower\"></span>hits &ensp; <span class=\"key upper\"></span>misses "
          "&ensp; <span class=\"faint\">of the opens in each interval, the newest at the right; "
          "empty where nothing was opened</span></p>\n" +
@@ -185,7 +185,7 @@ std::string history_section(const History& history) {
 
 std::string queue_section(const StoreStatus& store, WallTime now) {
   std::string out = fmt::format(
-      "<section id=\"queue\" class=\"wide\"><h2>Queue</h2>\n<p>{} images are queued.</p>\n",
+      "<section id=\"queue\" class=\"wide\"><h2>Queue</h2>\n<p>Queued images: {}.</p>\n",
       store.queued);
   if (store.queue.empty()) return out + "</section>\n";
   out +=

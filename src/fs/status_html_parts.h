@@ -31,15 +31,16 @@ table { width: 100%; border-collapse: collapse; font-variant-numeric: tabular-nu
 caption { padding-bottom: .25rem; color: var(--faint); text-align: left; font-size: .9rem }
 th, td { padding: .3rem .75rem .3rem 0; border-top: 1px solid var(--line); text-align: left;
   vertical-align: top; font-weight: normal; overflow-wrap: anywhere }
+table + table caption { padding-top: 1rem }
 thead th { border-top: 0; color: var(--faint); font-size: .9rem }
-td.number, th.number { text-align: right; white-space: nowrap }
+td.number, th.number { padding-right: 1.5rem; text-align: right; white-space: nowrap }
 td:last-child, th:last-child { padding-right: 0 }
 td.progress { width: 35%; min-width: 8rem }
 svg { display: block; width: 100% }
 svg.bar { height: .9rem; margin: .3rem 0; border-radius: .25rem }
 svg.columns { height: 6rem; margin: .3rem 0 }
 .done { fill: var(--done) } .rest { fill: var(--rest) } .ground { fill: var(--rest); opacity: .5 }
-.lower { fill: var(--lower) } .upper { fill: var(--upper) }
+.lower { fill: var(--lower) } .upper { fill: var(--upper) } .amount { fill: var(--done) }
 .key { display: inline-block; width: .8em; height: .8em; margin-right: .35em; border-radius: .15em }
 .key.lower { background: var(--lower) } .key.upper { background: var(--upper) }
 .faint { color: var(--faint) } .good { color: var(--good) } .bad { color: var(--bad) }

@@ -36,6 +36,12 @@ std::string age_text(WallTime then, WallTime now) {
   return ago > 0 ? text + " ago" : "in " + text;
 }
 
+std::string time_text(const std::string& rfc3339) {
+  const auto then = parse_rfc3339(rfc3339);
+  if (!then) return rfc3339;
+  return fmt::format("{} ({})", rfc3339, age_text(*then, std::chrono::system_clock::now()));
+}
+
 std::string duration_text(std::chrono::seconds duration) {
   const int64_t seconds = std::max<int64_t>(duration.count(), 0);
   if (seconds >= kDay) return fmt::format("{}d {:02}h", seconds / kDay, seconds % kDay / kHour);

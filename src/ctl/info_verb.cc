@@ -19,14 +19,6 @@ std::string text_or_empty(const Json& value) {
   return value.is_null() ? "" : value.get<std::string>();
 }
 
-// Both exact and as one reads it.
-std::string time_text(const Json& time) {
-  const std::string exact = text_or_empty(time);
-  auto then = parse_rfc3339(exact);
-  if (!then) return exact;
-  return fmt::format("{} ({})", exact, age_text(*then, std::chrono::system_clock::now()));
-}
-
 std::string size_text(uint64_t bytes) {
   return fmt::format("{} ({} bytes)", human_size(bytes), bytes);
 }
@@ -40,8 +32,8 @@ FactSheet sheet_of(const Json& image) {
   sheet.add("size", size_text(size));
   sheet.add("on disk", fmt::format("{}, {} %", size_text(on_disk), percent_of(on_disk, size)));
   sheet.new_group();
-  sheet.add(cached ? "cached" : "last written", time_text(image["last_modified"]));
-  sheet.add("last accessed", time_text(image["last_accessed"]));
+  sheet.add(cached ? "cached" : "last written", time_text(text_or_empty(image["last_modified"])));
+  sheet.add("last accessed", time_text(text_or_empty(image["last_accessed"])));
   sheet.add("hits", image["hits"].dump());
   sheet.add("pinned", image["pinned"].get<bool>() ? "yes" : "no");
   sheet.new_group();

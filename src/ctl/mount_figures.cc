@@ -19,6 +19,11 @@ uint64_t number_of(const json& object, const char* key) {
   return at != object.end() && at->is_number_unsigned() ? at->get<uint64_t>() : 0;
 }
 
+std::optional<bool> flag_of(const json& object, const char* key) {
+  auto at = object.find(key);
+  return at != object.end() && at->is_boolean() ? std::optional(at->get<bool>()) : std::nullopt;
+}
+
 json object_of(const json& object, const char* key) {
   auto at = object.find(key);
   return at != object.end() && at->is_object() ? *at : json::object();
@@ -54,12 +59,14 @@ Result<MountFigures> parse_figures(const std::string& mountpoint, const std::str
   if (!page.is_object())
     return fail(ErrorKind::kIo, mountpoint + "/.imgcachefs/status is not JSON");
   const json images = object_of(page, "images"), upstream = object_of(page, "upstream");
+  const json last_error = object_of(upstream, "last_error");
   MountFigures figures;
   figures.version = text_of(page, "version");
   figures.source = text_of(page, "source");
   figures.cache_dir = text_of(page, "cache_dir");
   figures.driver = text_of(page, "driver");
   figures.passthrough = text_of(page, "passthrough");
+  figures.mounted_at = text_of(page, "mounted_at");
   figures.max_size = number_of(page, "max_size");
   figures.used = number_of(page, "used");
   figures.chunk_size = number_of(page, "chunk_size");
@@ -68,12 +75,12 @@ Result<MountFigures> parse_figures(const std::string& mountpoint, const std::str
   figures.hits = number_of(page, "hits");
   figures.misses = number_of(page, "misses");
   figures.upstream = {number_of(upstream, "requests"), number_of(upstream, "bytes"),
-                      number_of(upstream, "errors")};
+                      number_of(upstream, "errors"),   number_of(upstream, "retries"),
+                      flag_of(upstream, "up"),         text_of(last_error, "message"),
+                      text_of(last_error, "time")};
   each(page, "fills", [&](const ImageId& id, const json& fill) {
-    auto whole = fill.find("whole");
     figures.fills[id] = {number_of(fill, "size"), number_of(fill, "cached_bytes"),
-                         number_of(fill, "rate"),
-                         whole != fill.end() && whole->is_boolean() && whole->get<bool>()};
+                         number_of(fill, "rate"), flag_of(fill, "whole").value_or(false)};
   });
   each(page, "queue", [&](const ImageId& id, const json& entry) {
     QueueFigures& figure = figures.queue[id];

@@ -28,12 +28,15 @@ struct ImageCounts {
 };
 
 struct UpstreamFigures {
-  uint64_t requests = 0, bytes = 0, errors = 0;  // since the mount
+  uint64_t requests = 0, bytes = 0, errors = 0, retries = 0;  // since the mount
+  std::optional<bool> up;                                     // nullopt: it was not asked yet
+  std::string last_error, last_error_time;                    // RFC 3339; "": there was none
 };
 
 // What a page does not say is 0, or empty.
 struct MountFigures {
   std::string version, source, cache_dir, driver, passthrough;
+  std::string mounted_at;                           // RFC 3339
   uint64_t max_size = 0, used = 0, chunk_size = 0;  // bytes
   ImageCounts images;
   uint64_t hits = 0, misses = 0;  // opens since the mount

@@ -59,6 +59,7 @@ void add_images(FactSheet& sheet, const ImageCounts& images) {
 FactSheet mount_sheet(const std::string& mountpoint, const MountFigures& figures) {
   FactSheet sheet;
   sheet.add("mounted on", mountpoint, Style::kTitle);
+  sheet.add("mounted at", time_text(figures.mounted_at));
   sheet.add("source", figures.source);
   sheet.add("cache directory", figures.cache_dir);
   sheet.add("index driver", figures.driver);
@@ -76,10 +77,18 @@ FactSheet mount_sheet(const std::string& mountpoint, const MountFigures& figures
   const uint64_t opens = figures.hits + figures.misses;
   sheet.add("hit rate", opens == 0 ? "" : fmt::format("{} %", percent_of(figures.hits, opens)));
   sheet.new_group();
-  sheet.add("upstream requests", std::to_string(figures.upstream.requests));
-  sheet.add("upstream bytes", human_size(figures.upstream.bytes));
-  sheet.add("upstream errors", std::to_string(figures.upstream.errors),
-            figures.upstream.errors > 0 ? Style::kWarning : Style::kPlain);
+  const UpstreamFigures& upstream = figures.upstream;
+  if (upstream.up)
+    sheet.add("upstream", *upstream.up ? "up" : "down", *upstream.up ? Style::kGood : Style::kBad);
+  else
+    sheet.add("upstream", "not asked yet");
+  sheet.add("upstream requests", std::to_string(upstream.requests));
+  sheet.add("upstream bytes", human_size(upstream.bytes));
+  sheet.add("upstream retries", std::to_string(upstream.retries));
+  sheet.add("upstream errors", std::to_string(upstream.errors),
+            upstream.errors > 0 ? Style::kWarning : Style::kPlain);
+  if (!upstream.last_error.empty())
+    sheet.add("last error", upstream.last_error + ", " + time_text(upstream.last_error_time));
   return sheet;
 }
 

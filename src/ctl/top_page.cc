@@ -51,18 +51,23 @@ class Page {
                      "  " + text);
   }
 
-  void fill(const ImageId& id, const FillFigures& figures) {
-    ProgressFigures progress;
-    progress.image = id.str();
-    progress.bytes = figures.cached_bytes;
-    progress.size = figures.size;
-    progress.rate = figures.rate;
-    Terminal narrow = terminal_;
-    narrow.columns = columns_;
-    lines_.push_back(progress_bar_line(progress, narrow));
+  // Below one another: name, bar, percent, and what else there is room for. `name`: its columns.
+  void fill(const ImageId& id, const FillFigures& figures, size_t name) {
+    std::string right = fmt::format("{:>3} %", percent_of(figures.cached_bytes, figures.size));
+    if (columns_ >= 64) right += fmt::format("  {:>12}", human_size(figures.rate) + "/s");
+    const auto left = time_left(figures.cached_bytes, figures.size, figures.rate);
+    if (columns_ >= 44)
+      right += fmt::format("  {:>12}", left ? duration_text(*left) + " left" : "");
+    const size_t taken = name + 1 + 1 + right.size();
+    if (columns_ < taken + 3) return line(right + " " + id.str());
+    const size_t room = std::min(columns_ - taken, kMostBar);
+    lines_.push_back(fitted(shown(id.str()), name, terminal_.ellipsis()) + " " +
+                     terminal_.styled(Style::kGood, bar(figures.cached_bytes, figures.size, room)) +
+                     " " + right);
   }
 
   size_t size() const { return lines_.size(); }
+  size_t columns() const { return columns_; }
   std::vector<std::string> take() { return std::move(lines_); }
 
  private:
@@ -100,14 +105,17 @@ void add_summary(Page& page, const TopSnapshot& snapshot) {
   hits.push_back(fmt::format("({} hits, {} misses)", figures.hits, figures.misses));
   page.facts("hit rate", hits);
   const UpstreamFigures& upstream = figures.upstream;
-  const bool failing = rates && rates->errors > 0;
+  const bool down = upstream.up == false;
+  const bool failing = down || (rates && rates->errors > 0);
   std::vector<std::string> texts;
   if (rates)
     texts = {human_size(static_cast<uint64_t>(rates->bytes)) + "/s",
              rate_text(rates->requests, "requests"), rate_text(rates->errors, "errors")};
+  if (down) texts.insert(texts.begin(), "down");
   texts.push_back(fmt::format("({} in {} requests, {} errors)", human_size(upstream.bytes),
                               upstream.requests, upstream.errors));
   page.facts("upstream", texts, failing ? Style::kBad : Style::kPlain);
+  if (down) page.facts("", {upstream.last_error}, Style::kBad);
 }
 
 // What is queued and could not be had yet, a line each. (What is being fetched is a fill.)
@@ -116,9 +124,10 @@ std::vector<std::string> failed_texts(const TopSnapshot& snapshot) {
   for (const auto& [id, entry] : snapshot.figures.queue) {
     if (!entry.error) continue;
     const auto next = parse_rfc3339(entry.next_try);
-    texts.push_back(fmt::format("{}  {} failed, next try {}: {}", id.str(), entry.attempts,
-                                next ? age_text(*next, snapshot.when) : "now",
-                                entry.error->message));
+    texts.push_back(
+        fmt::format("{}  {} failed, next try {}: {}", id.str(), entry.attempts,
+                    next && *next > snapshot.when ? age_text(*next, snapshot.when) : "now",
+                    entry.error->message));
   }
   return texts;
 }
@@ -149,9 +158,12 @@ std::vector<std::string> top_page(const TopSnapshot& snapshot, const Terminal& t
   const std::vector<std::string> failed = failed_texts(snapshot);
   // Fills first, but of a queue that has something to say a few lines are always seen.
   const size_t for_queue = failed.empty() ? 0 : std::min(failed.size() + 2, room() / 3);
-  list("filling", figures.fills.size(), room() - for_queue, [&](size_t shown) {
-    for (auto fill = figures.fills.begin(); shown > 0; ++fill, --shown)
-      page.fill(fill->first, fill->second);
+  list("filling", figures.fills.size(), room() - for_queue, [&](size_t fitting) {
+    size_t name = 0;
+    for (const auto& [id, fill] : figures.fills) name = std::max(name, width(shown(id.str())));
+    name = std::min(name, page.columns() / 3);
+    for (auto fill = figures.fills.begin(); fitting > 0; ++fill, --fitting)
+      page.fill(fill->first, fill->second, name);
   });
   list("queued, and failed", failed.size(), room(), [&](size_t shown) {
     for (size_t i = 0; i < shown; ++i) page.line(failed[i]);

@@ -83,6 +83,7 @@ Json to_json(const TopSnapshot& snapshot) {
            {{"requests", figures.upstream.requests},
             {"bytes", figures.upstream.bytes},
             {"errors", figures.upstream.errors},
+            {"up", or_null(figures.upstream.up)},
             {"requests_per_second", rate_or_null(snapshot.rates, &TopRates::requests)},
             {"bytes_per_second", rate_or_null(snapshot.rates, &TopRates::bytes)},
             {"errors_per_second", rate_or_null(snapshot.rates, &TopRates::errors)}}},

@@ -7,6 +7,7 @@
 #include "cache/verification.h"
 #include "ctl/progress.h"
 #include "ctl/report.h"
+#include "ctl/signals.h"
 
 namespace imgcachefs {
 namespace {
@@ -53,11 +54,14 @@ Result<ExitCode> run_verify(const CommandLine& command, const CacheView& cache) 
   for (const Wanted& image : *wanted) figures.size += image.size;
   uint64_t done = 0;
   const auto start = std::chrono::steady_clock::now();
+  const Signals signals{SIGINT, SIGTERM, SIGHUP};
+  bool interrupted = false;
   Progress progress(command.json);
   Report report(command.json);
   for (const auto& [id, size] : *wanted) {
     const auto show = [&, &id = id, &size = size](uint64_t bytes) {
-      if (!progress.due()) return true;
+      interrupted = signals.take().has_value();
+      if (interrupted || !progress.due()) return !interrupted;
       const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
       figures.image = id.str();
       figures.image_bytes = bytes;
@@ -72,6 +76,13 @@ Result<ExitCode> run_verify(const CommandLine& command, const CacheView& cache) 
     progress.clear();
     done += size;
     ++figures.done;
+    if (interrupted) {
+      report.failed(id,
+                    fmt::format("{}: interrupted, and {} behind it not looked at", id.str(),
+                                wanted->size() - figures.done),
+                    ExitCode::kFailed);
+      break;
+    }
     if (!verified) {
       // With --all, one that went meanwhile is nothing to complain of.
       const ErrorKind kind = verified.error().kind;

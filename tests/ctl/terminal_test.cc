@@ -122,6 +122,29 @@ TEST_F(AtATerminal, VerifyDrawsItsProgress) {
   EXPECT_THAT(window.text(), Not(HasSubstr("[1/2]")));
 }
 
+TEST_F(AtATerminal, AnInterruptEndsAVerificationWithAWord) {
+  auto layout = CacheLayout::open(cache_.dir(), CacheLayout::Access::kTool).value();
+  auto index = open_index(layout, "sqlite").value();
+  cache_.file("a-large-one", 0);
+  std::filesystem::resize_file(cache_.path("a-large-one"), 1ULL << 36);  // sparse: minutes of work
+  ASSERT_TRUE(index->put({ImageId::parse("a-large-one").value(),
+                          1ULL << 36,
+                          0,
+                          {},
+                          {},
+                          Digest::parse_tagged("md5:0123456789abcdef0123456789abcdef").value(),
+                          true,
+                          {},
+                          false}));
+  TerminalWindow window(ctl("verify a-large-one " + kUuid), {.columns = 100, .rows = 24});
+  ASSERT_TRUE(window.wait_for("[1/2] a-large-one ")) << window.text();
+  window.press("C-c");
+  ASSERT_TRUE(window.wait_for("ended with 1")) << window.text();
+  EXPECT_THAT(window.text(),
+              StartsWith("imgcachectl: a-large-one: interrupted, and 1 behind it not looked at"));
+  EXPECT_TRUE(cache_.has("a-large-one"));
+}
+
 class PrefetchAtATerminal : public testing::Test {
  protected:
   // An image of which no more than half comes, and slowly enough to be seen.

@@ -100,6 +100,24 @@ TEST_F(Top, LeavesTheTerminalAsItWas) {
   }
 }
 
+TEST_F(Top, StopsAndGoesOnAsAShellAsksForIt) {
+  TerminalWindow window("exec bash --norc --noprofile -i");
+  window.type(top());
+  window.press("Enter");
+  ASSERT_TRUE(window.wait_for("q ends")) << window.text();
+  window.press("C-z");
+  ASSERT_TRUE(window.wait_for("Stopped")) << window.text();
+  EXPECT_FALSE(window.on_other_screen());
+  window.type("fg");
+  window.press("Enter");
+  ASSERT_TRUE(window.wait_for("q ends")) << window.text();
+  window.press("q");
+  EXPECT_TRUE(window.wait_until_gone("q ends"));
+  window.type("echo ended with $?");
+  window.press("Enter");
+  EXPECT_TRUE(window.wait_for("\nended with 0")) << window.text();
+}
+
 TEST_F(Top, FollowsTheSizeOfTheTerminal) {
   TerminalWindow window(top(), {.columns = 40, .rows = 8});
   ASSERT_TRUE(window.wait_for("q ends")) << window.text();

@@ -24,7 +24,10 @@ TopSnapshot busy(size_t fills, size_t queued) {
   figures.images = {12, fills, 0, queued};
   figures.hits = 90;
   figures.misses = 10;
-  figures.upstream = {1234, 3 * kGiB, 2};
+  figures.upstream.requests = 1234;
+  figures.upstream.bytes = 3 * kGiB;
+  figures.upstream.errors = 2;
+  figures.upstream.up = true;
   for (size_t i = 0; i < fills; ++i)
     figures.fills[ImageId::parse("image-" + std::to_string(100 + i)).value()] = {kGiB, kGiB / 4,
                                                                                  kGiB / 64, true};
@@ -55,10 +58,19 @@ TEST(TopPageTest, ShowsWhatIsGoingOn) {
                               "(3.0 GiB in 1234 requests, 2 errors)"));
   EXPECT_THAT(lines, Contains("filling (1)"));
   EXPECT_THAT(lines, Contains(StartsWith("image-100 [#")));
-  EXPECT_THAT(lines, Contains(HasSubstr("16.0 MiB/s  0:48 left")));
+  EXPECT_THAT(lines, Contains(HasSubstr("  25 %    16.0 MiB/s     0:48 left")));
   EXPECT_THAT(lines,
               Contains("queued-100  3 failed, next try in 5 minutes: 503 from\\x0aupstream"));
   EXPECT_EQ(lines.back(), "q ends");
+}
+
+TEST(TopPageTest, SaysThatUpstreamIsDown) {
+  TopSnapshot snapshot = busy(0, 0);
+  snapshot.figures.upstream.up = false;
+  snapshot.figures.upstream.last_error = "connection refused";
+  const auto lines = top_page(snapshot, of_size(100, 24), "q ends");
+  EXPECT_THAT(lines, Contains(StartsWith("upstream  down  (3.0 GiB in")));
+  EXPECT_THAT(lines, Contains("          connection refused"));
 }
 
 TEST(TopPageTest, FitsEveryScreen) {
@@ -88,7 +100,9 @@ TEST(TopPageTest, SaysWhatItHasNoRoomFor) {
 TEST(TopSnapshotTest, RatesAreSinceTheOneBefore) {
   TopSnapshot before = busy(0, 0), now = before;
   now.clock = before.clock + std::chrono::seconds(2);
-  now.figures.upstream = {1244, 3 * kGiB + 4096, 3};
+  now.figures.upstream.requests += 10;
+  now.figures.upstream.bytes += 4096;
+  now.figures.upstream.errors += 1;
   now.figures.hits += 5;
   const auto rates = rates_since(before, now);
   ASSERT_TRUE(rates);

@@ -159,9 +159,13 @@ Result<std::shared_ptr<Image>> ImageStore::learnt(const ImageId& id, const Resul
 
 void ImageStore::open_image(const std::shared_ptr<Image>& image, OpenDone done) {
   if (shut_down_) return done(fail(ErrorKind::kCancelled, "the cache is being unmounted"));
-  if (!table_.is_current(*image))
+  if (!table_.is_current(*image)) {
+    // A look-up would find it too, but not everybody makes one: a bind mount of the file and
+    // /proc/PID/fd go on from what they found before.
+    if (auto cached = what_became_of(*image)) return cached_->open(cached, std::move(done));
     return done(
         fail(ErrorKind::kStale, fmt::format("{}: another version is current", image->id().str())));
+  }
   if (auto cached = std::dynamic_pointer_cast<CachedImage>(image))
     return cached_->open(cached, std::move(done));
   auto remote = std::static_pointer_cast<RemoteImage>(image);
@@ -177,6 +181,14 @@ void ImageStore::open_image(const std::shared_ptr<Image>& image, OpenDone done) 
                                       fmt::format("{}: changed upstream", remote->id().str())));
                    open_remote(remote, std::move(done));
                  });
+}
+
+// The cached image that an image was filled for; nullptr when that is not the one there is now.
+std::shared_ptr<CachedImage> ImageStore::what_became_of(const Image& image) {
+  const auto* remote = dynamic_cast<const RemoteImage*>(&image);
+  if (!remote) return nullptr;
+  auto cached = cached_->find(image.id());
+  return cached && remote->became(cached->st()) ? cached : nullptr;
 }
 
 void ImageStore::open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDone done) {

@@ -86,7 +86,8 @@ class ImageStore final : private RemoteImageOwner {
   void lookup(const ImageId& id, LookupDone done);
 
   using OpenDone = RemoteImage::OpenDone;
-  // kStale: `image` is not the current one of its name any more: look up again.
+  // kStale: `image` is not the current one of its name any more: look up again. One that has been
+  // cached since is opened as what it became.
   void open_image(const std::shared_ptr<Image>& image, OpenDone done);
 
   using ListDone = std::function<void(const Result<NameList>&)>;
@@ -156,6 +157,7 @@ class ImageStore final : private RemoteImageOwner {
   Result<std::shared_ptr<Image>> learnt(const ImageId& id, const Result<ImageInfo>& said,
                                         std::chrono::steady_clock::time_point when);
   void open_remote(const std::shared_ptr<RemoteImage>& remote, OpenDone done);
+  std::shared_ptr<CachedImage> what_became_of(const Image& image);
 
   void image_committing(const RemoteImage& image, int fd, const std::optional<Digest>& checksum,
                         bool verified) override;

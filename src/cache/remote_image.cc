@@ -99,6 +99,11 @@ bool RemoteImage::over() const {
   return dead_ || (committed_ && !fill_);
 }
 
+bool RemoteImage::became(const struct stat& st) const {
+  std::lock_guard lock(mutex_);
+  return cached_file_ && posix::untouched(*cached_file_, st);
+}
+
 tl::unexpected<Error> RemoteImage::stale() const {
   return fail(ErrorKind::kStale, fmt::format("{}: not the current image any more", id().str()));
 }
@@ -241,6 +246,10 @@ void RemoteImage::fill_committing(const Fill& fill, int fd) {
 void RemoteImage::fill_committed(const Fill& fill) {
   committed_ = true;
   owner_.image_committed(*this, fill.checksum(), fill.verified());
+  if (auto st = posix::stat_fd(fill.complete_fd())) {
+    std::lock_guard lock(mutex_);
+    cached_file_ = std::make_unique<const struct stat>(*st);
+  }
   drop_finished_fill();
 }
 

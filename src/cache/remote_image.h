@@ -51,6 +51,8 @@ class RemoteImage final : public Image,
 
   const ImageInfo& info() const { return info_; }
   bool dead() const { return dead_; }
+  // Whether `st` is the file that it became when it was cached, and untouched since.
+  bool became(const struct stat& st) const;
   std::shared_ptr<Fill> fill() const;
 
   using OpenDone = std::function<void(Result<std::unique_ptr<ImageHandle>>)>;
@@ -104,6 +106,7 @@ class RemoteImage final : public Image,
   std::vector<Opening> opening_;
   std::string last_error_;
   std::optional<WallTime> last_accessed_;
+  std::unique_ptr<const struct stat> cached_file_;  // most images never have one
 };
 
 }  // namespace imgcachefs

@@ -29,7 +29,8 @@ std::string left_side(const CLI::Option& option) {
   std::string text;
   for (const std::string& name : option.get_snames()) text += (text.empty() ? "-" : ", -") + name;
   for (const std::string& name : option.get_lnames()) text += (text.empty() ? "--" : ", --") + name;
-  if (option.get_type_size() > 0) text += " " + option.get_type_name();
+  if (option.get_type_size() > 0 && !option.get_type_name().empty())
+    text += " " + option.get_type_name();
   return text;
 }
 

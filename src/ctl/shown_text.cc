@@ -13,6 +13,8 @@ namespace {
 
 // wcwidth() asks the locale of the thread, which may know no more than ASCII.
 int columns_of(char32_t code) {
+  // Nearly everything is one of these, and a list may have millions of characters.
+  if (code >= 0x20 && code < 0x7f) return 1;
   if (code == 0) return -1;  // of which it says that it takes no room
   static const locale_t utf8 = ::newlocale(LC_CTYPE_MASK, "C.UTF-8", nullptr);
   if (utf8 == nullptr) return code < 0x20 || (code >= 0x7f && code < 0xa0) ? -1 : 1;

@@ -1,5 +1,6 @@
 #include "ctl/presence.h"
 
+#include <algorithm>
 #include <sstream>
 
 #include "ctl/presence_drawing.h"

@@ -1,5 +1,7 @@
 #include "ctl/table.h"
 
+#include <sstream>
+
 #include "ctl/shown_text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -1,5 +1,7 @@
 #include "ctl/top_page.h"
 
+#include <algorithm>
+
 #include "ctl/shown_text.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"

@@ -39,6 +39,7 @@ head -c 64M /dev/urandom >/srv/upstream/second.img
 (cd /srv/upstream && sha256sum -- *.img >SHA256SUMS)
 chmod -R a+rX /srv
 nginx -c /trial/nginx.conf
+mkdir -p /etc/systemd/system/multi-user.target.wants
 files >/tmp/before
 
 say "Install"
@@ -107,6 +108,8 @@ expect "nothing else is left: $(grep -v '^/var/cache/imgcachefs' /tmp/left || tr
 say "Purge takes them along where that was said before"
 install_revision 1
 touch /etc/imgcachefs/purge-cache
+# As `systemctl enable imgcachefs@images` does.
+ln -s /lib/systemd/system/imgcachefs@.service /etc/systemd/system/multi-user.target.wants/imgcachefs@images.service
 apt purge imgcachefs
 files >/tmp/after
 diff /tmp/before /tmp/after || die "the files before and after are not the same"

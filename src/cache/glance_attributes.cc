@@ -39,6 +39,10 @@ Status remove_hits(int fd) {
   return posix::remove_xattr(fd, kHits);
 }
 
+Result<std::optional<std::string>> read_error(int fd) {
+  return posix::get_xattr(fd, kError);
+}
+
 Status write_error(int fd, std::string_view reason) {
   return posix::set_xattr(fd, kError, reason.substr(0, kLongestReason));
 }

@@ -28,5 +28,6 @@ Status write_hits(int fd, uint64_t hits);
 Status remove_hits(int fd);  // none there is no error
 
 Status write_error(int fd, std::string_view reason);
+Result<std::optional<std::string>> read_error(int fd);  // nullopt: it has none
 
 }  // namespace imgcachefs

@@ -5,6 +5,7 @@
 #include <cstdio>
 
 #include "base/units.h"
+#include "cache/glance_attributes.h"
 #include "ctl/bar.h"
 #include "ctl/human_time.h"
 #include "ctl/image_json.h"
@@ -71,11 +72,17 @@ Table incomplete_table(const Json& images) {
 
 Table invalid_table(const Json& images) {
   const Ages age;
-  Table table(
-      {{"IMAGE ID"}, {"SIZE", kRight, 1}, {"ON DISK", kRight, 3}, {"LAST MODIFIED", kLeft, 2}});
-  for (const Json& image : images)
+  Table table({{"IMAGE ID"},
+               {"SIZE", kRight, 3},
+               {"ON DISK", kRight, 4},
+               {"LAST MODIFIED", kLeft, 2},
+               {"ERROR", kLeft, 1, 16}});
+  for (const Json& image : images) {
+    const Json& error = image["error"];
     table.add({id_of(image), human_size(image["size"]), human_size(image["cached_bytes"]),
-               age(image["last_modified"])});
+               age(image["last_modified"]),
+               error.is_null() ? Cell("-") : Cell(error.get<std::string>(), Style::kBad)});
+  }
   return table;
 }
 
@@ -130,6 +137,18 @@ void add_attempts(Json& images, const CacheView& cache) {
   }
 }
 
+// Why what is invalid is, where that was noted on its file (by a daemon, by verify, or by Glance).
+void add_errors(Json& images, const std::vector<ImageEntry>& entries, const CacheView& cache) {
+  const int dir = cache.layout().dir(Place::kInvalid);
+  for (size_t i = 0; i < entries.size(); ++i) {
+    images[i]["error"] = nullptr;
+    auto fd =
+        posix::open_unnoticed_at(dir, entries[i].file.id.str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!fd) continue;
+    if (auto error = read_error(fd->get()); error && *error) images[i]["error"] = **error;
+  }
+}
+
 // For pipes: one a line, as it is.
 std::string only_ids(const std::vector<ImageEntry>& entries, bool json) {
   if (json) {
@@ -154,6 +173,7 @@ Result<ExitCode> run_list(const CommandLine& command, const CacheView& cache) {
   Json images = Json::array();
   for (const ImageEntry& entry : *entries) images.push_back(to_json(entry));
   if (command.place == Place::kQueue) add_attempts(images, cache);
+  if (command.place == Place::kInvalid) add_errors(images, *entries, cache);
   const std::string text = command.json
                                ? to_text(images) + "\n"
                                : table_of(images, command.place).text(terminal_of(STDOUT_FILENO));

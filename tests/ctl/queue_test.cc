@@ -189,6 +189,10 @@ TEST_P(QueueVerbs, VerifyMovesWhatIsWrongToInvalid) {
                 HasSubstr("wrong checksum: sha256:"));
   }
   EXPECT_TRUE(cache_.has("good"));
+  const json invalid = ctl_json({"list", "--invalid"});
+  ASSERT_EQ(invalid.size(), 2u);
+  EXPECT_THAT(invalid[0]["error"].get<std::string>(), HasSubstr("wrong checksum: sha256:"));
+  EXPECT_THAT(ctl({"list", "--invalid"}).out, HasSubstr("wrong checksum: sha256:"));
 }
 
 TEST_P(QueueVerbs, VerifyNeedsAnImageAndAChecksum) {

@@ -1,5 +1,7 @@
 #include "fs/request_counters.h"
 
+#include <string>
+
 namespace imgcachefs {
 
 std::string_view to_string(Operation operation) {

@@ -164,7 +164,6 @@ int run_in_background(const MountOptions& options, const RereadOptions& reread) 
   if (pid == 0) {
     read.reset();
     close_inherited(write.get());
-    ::setsid();
     ::umask(027);
     if (::chdir("/") < 0) return kExitMountFailed;
     return run(options, reread, StartSignal(std::move(write)));

@@ -107,6 +107,7 @@ Result<std::unique_ptr<MountSession>> MountSession::mount(const MountOptions& op
   }
   fs.backing_files().begin(kernel_backing_ids(fuse_session_fd(session->session_.get())));
   session->mountpoint_ = options.mountpoint;
+  session->foreground_ = options.foreground;
   // With fill=demand only what is read is fetched, and nobody reads what the kernel reads ahead.
   if (options.store.fill != FillMode::kDemand) session->read_ahead_ = kReadAhead;
   if (auto mount = mounted_at(options.mountpoint)) session->device_ = mount->device;
@@ -122,7 +123,7 @@ void MountSession::drop_pages(uint64_t node) {
 }
 
 void MountSession::wait_for_the_end(int ended, int signals, const Hooks& hooks) const {
-  const bool had_terminal = has_terminal();
+  const bool had_terminal = foreground_ && has_terminal();
   const int every = hooks.look ? static_cast<int>(kLookEvery.count()) : -1;
   std::array<pollfd, 2> events = {pollfd{ended, POLLIN, 0}, pollfd{signals, POLLIN, 0}};
   while (true) {

@@ -58,6 +58,7 @@ class MountSession {
   std::string mountpoint_;
   dev_t device_ = 0;         // of the mounted file system
   uint64_t read_ahead_ = 0;  // bytes; 0: the kernel's own
+  bool foreground_ = false;
 };
 
 // SIGTERM, SIGINT and SIGHUP wait for serve() to take them. The first two end the mount; SIGHUP

@@ -30,6 +30,7 @@ void StartSignal::ready() {
   if (!background_ || !pipe_) return;
   UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
   for (int fd : {0, 1, 2}) ::dup2(null.get(), fd);
+  ::setsid();
   send(std::string(1, kReady));
 }
 

@@ -14,7 +14,8 @@ class StartSignal {
   StartSignal() = default;  // in the foreground
   explicit StartSignal(UniqueFd pipe) : pipe_(std::move(pipe)), background_(true) {}
 
-  // The mount answers. In the background the terminal is let go of.
+  // The mount answers. In the background the terminal and the session are let go of; not before: an
+  // automounter lets those mount that are of its process group, and all others wait for them.
   void ready();
   void failed(const std::string& reason);
 

@@ -113,7 +113,7 @@ TEST(RedisNonsense, AnAnswerThatRepeatsThePasswordIsNotLogged) {
 
 TEST(RedisNonsense, WhatIsLoggedOfItIsOneLine) {
   LogCapture log;
-  CannedServer server({"-ERR one\ntwo\x1b[31m\r\n"});
+  CannedServer server({"-ERR one\vtwo\x1b[31m\r\n"});
   auto cache = open_redis_layer_info(url_of(server), kUnhurried).value();
   EXPECT_EQ(cache.infos->get(blob(1)), std::nullopt);
   EXPECT_THAT(log.text(), HasSubstr("ERR one?two?[31m"));

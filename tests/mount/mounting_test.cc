@@ -174,6 +174,14 @@ TEST(Unmounting, BySignalIsClean) {
   }
 }
 
+TEST(Unmounting, ByFusermountIsCleanToo) {
+  Mounted mount({.source = kNobody, .options = {}});
+  const CommandResult result = run({"fusermount3", "-u", mount.path()});
+  EXPECT_TRUE(result.ok()) << result.describe();
+  EXPECT_EQ(mount.wait_exit(std::chrono::seconds(20)), 0);
+  EXPECT_EQ(mount_line(mount.path()), "");
+}
+
 TEST(Unmounting, LeavesAMountOfAnotherOverOursAlone) {
   Mounted mount({.source = kNobody, .options = {}});
   ASSERT_EQ(::mount("over", mount.path().c_str(), "tmpfs", 0, nullptr), 0);

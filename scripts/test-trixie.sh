@@ -6,7 +6,7 @@ set -euo pipefail
 usage() {
   cat <<'END'
 usage: scripts/test-trixie.sh [CTEST-ARGUMENT...]
-           the root and the build are kept in /var/tmp/imgcachefs-roots ($IMGCACHEFS_ROOTS); tests
+           the root is kept in /var/tmp/imgcachefs-roots ($IMGCACHEFS_ROOTS); tests
            are those of units, contracts, mounts, imgcachectl and documents, or what ctest is told
 END
 }
@@ -36,9 +36,10 @@ done
 make_root trixie "${packages[@]}"
 shown=("$repo:/src:ro")
 say "Building on Debian 13"
-# The preset dev, outside of the sources.
+# The preset dev, outside of the sources, and from the beginning (ccache has the objects): those of
+# another clone would be newer than sources that they were not made of.
 in_root "$root" env CCACHE_DIR=/var/cache/ccache CMAKE_CXX_COMPILER_LAUNCHER=ccache bash -c "
-  cmake -S /src -B /build -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo &&
+  rm -rf /build && cmake -S /src -B /build -G Ninja -D CMAKE_BUILD_TYPE=RelWithDebInfo &&
     cmake --build /build --parallel $(nproc)"
 say "Testing on Debian 13"
 in_root "$root" ctest --test-dir /build --parallel "$(nproc)" --no-tests=error --output-on-failure \

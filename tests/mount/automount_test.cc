@@ -75,7 +75,9 @@ TEST(Automount, IsMountedWhenSomebodyComes) {
   FaultServer server;
   server.put("/images/a", Content::of("bytes"));
   // The group that we came with may be one of another PID namespace.
-  if (::getpgrp() == 0) ASSERT_EQ(::setpgid(0, 0), 0);
+  if (::getpgrp() == 0) {
+    ASSERT_EQ(::setpgid(0, 0), 0);
+  }
   TempDir base;
   const std::string directory = std::filesystem::canonical(base.path()).string() + "/mnt";
   std::filesystem::create_directory(directory);

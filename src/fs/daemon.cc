@@ -182,11 +182,20 @@ int run_in_background(const MountOptions& options, const RereadOptions& reread) 
   return kExitOk;
 }
 
+// What is wrong with them is told before anything is begun.
+Status load_upstream_options(MountOptions& options) {
+  if (auto loaded = load_named_files(options); !loaded) return loaded;
+  if (options.source.empty()) return {};  // --check-config of options alone
+  // Only to see whether it can be.
+  auto upstream = open_upstream(options.where, options.upstream);
+  return upstream ? Status{} : fail(upstream.error());
+}
+
 }  // namespace
 
 Status check_options(const MountOptions& given) {
   MountOptions options = given;
-  return load_named_files(options);
+  return load_upstream_options(options);
 }
 
 int mount_and_serve(const MountOptions& given, const RereadOptions& reread) {
@@ -194,7 +203,7 @@ int mount_and_serve(const MountOptions& given, const RereadOptions& reread) {
   // Until the daemon has its own log, what there is to say belongs on the terminal.
   if (auto log = start_log({.level = options.log.level, .file = {}, .background = false}); !log)
     return complain(kExitUsage, log.error().message);
-  if (auto loaded = load_named_files(options); !loaded)
+  if (auto loaded = load_upstream_options(options); !loaded)
     return complain(kExitUsage, loaded.error().message);
   auto fit = prepare_mount_point(options.mountpoint, options.store.cache_dir, options.log.file);
   if (!fit) return complain(kExitMountFailed, fit.error().message);

@@ -7,8 +7,8 @@
 
 namespace imgcachefs {
 
-// Reads it into `options.upstream`. kInvalid, naming the option or the file: it cannot be used, or
-// not with this SOURCE. Asks nobody, and changes nothing else.
+// Reads it into `options.upstream`. kInvalid, naming the option or the file: it cannot be used.
+// Whether all of it goes together is for open_upstream() to say.
 Status load_named_files(MountOptions& options);
 
 }  // namespace imgcachefs

@@ -2,24 +2,14 @@
 // no counterpart is forgotten there.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <regex>
 #include <set>
-#include <sstream>
 #include <string>
+
+#include "docs/source_files.h"
 
 namespace imgcachefs {
 namespace {
-
-namespace files = std::filesystem;
-const files::path kSource = IMGCACHEFS_SOURCE_DIR;
-
-std::string read(const files::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 std::set<std::string> matches(const std::string& text, const std::regex& pattern) {
   std::set<std::string> found;

@@ -2,25 +2,16 @@
 // shows it. A sentence without a test, or a quotation of a sentence that is gone, fails here.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
 #include <regex>
 #include <set>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "docs/source_files.h"
+
 namespace imgcachefs {
 namespace {
-
-namespace files = std::filesystem;
-const files::path kSource = IMGCACHEFS_SOURCE_DIR;
-
-std::string read(const files::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 // White space, and the marks of a comment at a line's start, do not count.
 std::string plain(const std::string& text) {

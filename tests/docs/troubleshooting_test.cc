@@ -3,24 +3,15 @@
 #include <gtest/gtest.h>
 
 #include <cctype>
-#include <filesystem>
-#include <fstream>
 #include <regex>
 #include <sstream>
 #include <string>
 #include <vector>
 
+#include "docs/source_files.h"
+
 namespace imgcachefs {
 namespace {
-
-namespace files = std::filesystem;
-const files::path kSource = IMGCACHEFS_SOURCE_DIR;
-
-std::string read(const files::path& path) {
-  std::ostringstream text;
-  text << std::ifstream(path).rdbuf();
-  return text.str();
-}
 
 // The texts in a source file, one a line. One that the formatter has broken in two is one again.
 std::string texts_of(const std::string& source) {
